@@ -1,0 +1,166 @@
+"""Build a data directory from a seed: in a new volume, by a server of its own, complete or not at all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from devenv.database.seed import LoadFile, RunCommand, SeedStep
+from devenv.database.server import Server, quoted
+from devenv.database.sqlfile import chunks, first_error, statement_at
+from devenv.engine.api import ContainerRequest, Engine
+from devenv.errors import SeedError
+from devenv.events import Event, EventSink, Status
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+
+RESOURCE = "database"
+INITIALISE_SECONDS = 120
+SHUTDOWN_SECONDS = 120
+OUTPUT_LINES = 20
+MARKER_STATEMENTS = (
+    "CREATE DATABASE IF NOT EXISTS devenv; "
+    "CREATE TABLE IF NOT EXISTS devenv.marker (id VARCHAR(64) PRIMARY KEY); "
+    "DELETE FROM devenv.marker; INSERT INTO devenv.marker VALUES ('{key}')"
+)
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """A data directory to build: `volume` is made new, with `volume_labels`."""
+
+    project: str
+    volume: str
+    volume_labels: Mapping[str, str]
+    labels: Mapping[str, str]
+    network: str
+    network_labels: Mapping[str, str]
+    image: str
+    data_directory: str
+    flags: Sequence[str]
+    environment: Mapping[str, str]
+    root_password: str
+    databases: Sequence[str]
+    steps: Sequence[SeedStep]
+    key: str
+    compose_file: Path
+
+    @property
+    def builder(self) -> str:
+        """Name of the container that builds, which is its host name too."""
+        return f"{self.project}-database-build"
+
+
+def build_data(engine: Engine, request: DataRequest, events: EventSink) -> None:
+    """Fill a new volume: initialise, run every step, mark it complete, shut down cleanly.
+
+    Nothing but this volume and the builder's container is touched. Whatever goes wrong, both are
+    removed and SeedError names the step; a killed devenv leaves them, and the next build removes them.
+    """
+    clear(engine, request)
+    engine.create_network(request.network, request.network_labels)
+    engine.create_volume(request.volume, request.volume_labels)
+    try:
+        _run_builder(engine, request)
+        server = Server(engine, request.builder, request.root_password)
+        events.emit(Event(RESOURCE, Status.WORKING, "initialising an empty data directory"))
+        server.wait_ready(INITIALISE_SECONDS)
+        _create_databases(server, request.databases)
+        for number, step in enumerate(request.steps, start=1):
+            events.emit(Event(RESOURCE, Status.WORKING, f"seed {number} of {len(request.steps)}: {step}"))
+            _run_step(engine, server, request, step)
+        _finish(engine, server, request)
+    except BaseException:
+        clear(engine, request)
+        raise
+    engine.remove_container(request.builder)
+
+
+def clear(engine: Engine, request: DataRequest) -> None:
+    """Remove the builder and its volume, as an earlier build may have left them."""
+    engine.remove_container(request.builder)
+    engine.remove_volume(request.volume)
+
+
+def _run_builder(engine: Engine, request: DataRequest) -> None:
+    engine.run_container(
+        ContainerRequest(
+            name=request.builder,
+            image=request.image,
+            command=(*request.flags, "--innodb-flush-log-at-trx-commit=0"),
+            environment=request.environment,
+            volumes={request.volume: request.data_directory},
+            network=request.network,
+            labels=request.labels,
+        )
+    )
+
+
+def _create_databases(server: Server, databases: Sequence[str]) -> None:
+    sql = "; ".join(f"CREATE DATABASE IF NOT EXISTS {quoted(name)}" for name in databases)
+    result = server.query(sql)
+    if result.exit_status != 0:
+        raise SeedError("the databases could not be created", evidence=_last_lines(result.output))
+
+
+def _run_step(engine: Engine, server: Server, request: DataRequest, step: SeedStep) -> None:
+    if isinstance(step, LoadFile):
+        _load(server, step)
+    else:
+        _run(engine, request, step)
+
+
+def _load(server: Server, step: LoadFile) -> None:
+    result = server.load(step.database, chunks(step.path))
+    if result.exit_status == 0:
+        return
+    error = first_error(result.output)
+    if error is None:
+        raise SeedError(f"the seed {step} could not be loaded", evidence=_last_lines(result.output))
+    line, message = error
+    statement = statement_at(step.path, line)
+    raise SeedError(
+        f"the seed {step} failed at line {line}: {message}",
+        where=f"{step}:{line}",
+        hint=f"correct the statement at line {line} of {step}, then run the command again",
+        detail={"file": str(step), "line": line, "statement": statement, "error": message},
+        evidence=(f"statement: {statement}",),
+    )
+
+
+def _run(engine: Engine, request: DataRequest, step: RunCommand) -> None:
+    result = engine.run_once(
+        request.compose_file,
+        step.service,
+        ("sh", "-c", step.command),
+        {"DB_HOST": request.builder},
+    )
+    if result.exit_status != 0:
+        raise SeedError(
+            f"the seed command `{step.command}` in {step.service} ended with exit status {result.exit_status}",
+            where="devenv.yaml: database.seed",
+            hint="mend what its last lines name, then run the command again",
+            detail={"command": step.command, "service": step.service, "exit_status": result.exit_status},
+            evidence=_last_lines(result.output),
+        )
+
+
+def _finish(engine: Engine, server: Server, request: DataRequest) -> None:
+    """Mark the data complete, then let the server write everything out and end."""
+    result = server.query(MARKER_STATEMENTS.format(key=request.key))
+    if result.exit_status != 0:
+        raise SeedError("the seeded data could not be marked complete", evidence=_last_lines(result.output))
+    started = time.monotonic()
+    status = engine.stop_container(request.builder, SHUTDOWN_SECONDS)
+    if status != 0:
+        raise SeedError(
+            f"the database server ended with exit status {status} after {time.monotonic() - started:.0f} s",
+            evidence=engine.container_logs(request.builder, OUTPUT_LINES),
+        )
+
+
+def _last_lines(output: str) -> tuple[str, ...]:
+    return tuple(output.strip().splitlines()[-OUTPUT_LINES:])

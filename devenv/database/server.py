@@ -1,0 +1,68 @@
+"""A MySQL server in a container, as its clients inside the container reach it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from devenv.errors import OperationError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.engine.api import Engine, ExecResult
+    from collections.abc import Iterable
+
+POLL_SECONDS = 0.1
+DEAD = frozenset({"exited", "dead", "removing"})
+
+
+@dataclass(frozen=True)
+class Server:
+    """One running server; everything goes over TCP inside its own container."""
+
+    engine: Engine
+    container: str
+    password: str
+
+    def query(self, sql: str) -> ExecResult:
+        """Run statements, the result as tab-separated lines."""
+        return self._mysql(("--batch", "--skip-column-names", "--execute", sql))
+
+    def load(self, database: str, pieces: Iterable[bytes]) -> ExecResult:
+        """Run a stream of SQL in a database, up to its first error."""
+        return self._mysql((database,), stdin=pieces)
+
+    def wait_ready(self, timeout: float) -> None:
+        """Return once it answers a query; raises OperationError when it ends or `timeout` seconds pass."""
+        deadline = time.monotonic() + timeout
+        while self.query("SELECT 1").exit_status != 0:
+            state = self.engine.container_state(self.container)
+            if state is None or state in DEAD or time.monotonic() > deadline:
+                ended = "ended" if state in DEAD or state is None else f"did not answer within {timeout:g} s"
+                raise OperationError(
+                    f"the database server {ended}",
+                    code="database_failed",
+                    evidence=self.engine.container_logs(self.container, 20) if state else (),
+                    hint="look at the last lines of its log above",
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _mysql(self, arguments: tuple[str, ...], stdin: Iterable[bytes] | None = None) -> ExecResult:
+        return self.engine.execute(
+            self.container,
+            (
+                "mysql",
+                "--protocol=tcp",
+                "-h127.0.0.1",
+                "-uroot",
+                "--default-character-set=utf8mb4",
+                *arguments,
+            ),
+            environment={"MYSQL_PWD": self.password},
+            stdin=stdin,
+        )
+
+
+def quoted(name: str) -> str:
+    """A name as MySQL identifier."""
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,79 @@
+"""SQL files, compressed or not, as a stream of bytes; and the statement at a line of one."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import re
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+import zstandard
+
+from devenv.errors import SeedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+CHUNK = 1 << 20
+EXCERPT = 300
+ERROR_LINE = re.compile(rb"^ERROR (\d+) \((\w+)\) at line (\d+)[^:]*: (.*)", re.MULTILINE)
+
+
+def _zstd(path: Path) -> IO[bytes]:
+    return zstandard.open(path, "rb")
+
+
+OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": lambda path: gzip.open(path, "rb"),
+    ".bz2": lambda path: bz2.open(path, "rb"),
+    ".xz": lambda path: lzma.open(path, "rb"),
+    ".zst": _zstd,
+}
+"""How to open a file by its ending; any other is plain SQL."""
+
+BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's SQL as bytes; raises SeedError for a damaged or unreadable file."""
+    try:
+        with OPENERS.get(path.suffix, lambda plain: plain.open("rb"))(path) as stream:
+            yield stream
+    except BROKEN as error:
+        raise SeedError(
+            f"cannot read {path.name}: {error}",
+            hint="fetch the file again; `git lfs pull` if it is kept there",
+        ) from error
+
+
+def chunks(path: Path) -> Iterator[bytes]:
+    """The file's SQL, a piece at a time."""
+    with opened(path) as stream:
+        while piece := stream.read(CHUNK):
+            yield piece
+
+
+def statement_at(path: Path, line: int) -> str:
+    """The beginning of the text at a line (from 1), which is where MySQL says that a statement failed."""
+    with opened(path) as stream:
+        for number, text in enumerate(stream, start=1):
+            if number == line:
+                return _shortened(text.decode(errors="replace").strip())
+    return ""
+
+
+def first_error(output: str) -> tuple[int, str] | None:
+    """Line and message of the error that ended the `mysql` client, out of what it printed."""
+    found = ERROR_LINE.search(output.encode())
+    if found is None:
+        return None
+    number, state, line, message = (part.decode() for part in found.groups())
+    return int(line), f"ERROR {number} ({state}): {message}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= EXCERPT else text[:EXCERPT] + " ..."

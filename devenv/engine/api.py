@@ -1,0 +1,280 @@
+"""What devenv asks of a container engine, as a protocol and the values that cross it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TYPE_CHECKING
+
+from devenv.errors import ImageError
+from devenv.model import Label
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIN_VERSION_START_INTERVAL = 25
+"""Compose refuses `start_interval` on an older engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """The engine that answers: its version, where it is reached and where its data lies."""
+
+    version: str
+    api_version: str
+    endpoint: str
+    root_directory: str = ""
+    storage_driver: str = ""
+    memory_bytes: int = 0
+    cpus: int = 0
+    rootless: bool = False
+
+    @property
+    def major(self) -> int:
+        """Major version; 0 where the engine does not say one."""
+        head = self.version.split(".", 1)[0]
+        return int(head) if head.isdigit() else 0
+
+    @property
+    def knows_start_interval(self) -> bool:
+        """Whether a health check may probe faster while the container starts."""
+        return self.major >= MIN_VERSION_START_INTERVAL
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The last run of a health check: exit status and what it printed."""
+
+    exit_status: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """One container as the engine reports it; `health` is None where it has no health check."""
+
+    id: str
+    name: str
+    service: str
+    number: int
+    state: str
+    health: str | None = None
+    probe: ProbeResult | None = None
+    exit_status: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    restarts: int = 0
+    image: str = ""
+    image_id: str = ""
+    started_at: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Volume name by the path at which it is mounted."""
+    ports: Mapping[int, int] = field(default_factory=dict)
+    """Published port by container port."""
+    addresses: tuple[str, ...] = ()
+    """Its addresses on the project's networks."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs now."""
+        return self.state == "running"
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it runs and its health check, if it has one, passes."""
+        return self.is_running and self.health in {"healthy", None}
+
+    @property
+    def spec(self) -> str | None:
+        """Hash of the definition that it was created from."""
+        return self.labels.get(Label.SPEC)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    """A named volume that carries our labels."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedState:
+    """One reading of all that belongs to a project; nothing is read again while deciding."""
+
+    containers: tuple[ObservedContainer, ...] = ()
+    volumes: tuple[ObservedVolume, ...] = ()
+
+    def of(self, service_name: str) -> tuple[ObservedContainer, ...]:
+        """The service's containers, by number."""
+        found = (container for container in self.containers if container.service == service_name)
+        return tuple(sorted(found, key=lambda container: container.number))
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedImage:
+    """An image that is on the engine."""
+
+    reference: str
+    id: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PortHolder:
+    """A published port of any container on the engine, devenv's or not."""
+
+    port: int
+    container: str
+    project: str | None
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """One image to build: `context` is the folder of its Dockerfile, `secrets` file by id."""
+
+    context: Path
+    tag: str
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Path] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    use_cache: bool = True
+
+
+@dataclass(frozen=True)
+class ContainerRequest:
+    """A container outside Compose, for work on a volume: no port, removed by who asked for it."""
+
+    name: str
+    image: str
+    command: Sequence[str] | None = None
+    entrypoint: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Path inside by volume name."""
+    network: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """How a command inside a container ended."""
+
+    exit_status: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a service wrote; `at` is the engine's time stamp."""
+
+    service: str
+    container: str
+    at: str
+    text: str
+
+
+class RegistryUnreachableError(ImageError):
+    """The registry gave no answer; in `auto` the image is built in place of it."""
+
+    code = "registry_unreachable"
+
+
+class PullDeniedError(ImageError):
+    """The registry answered, and does not have or does not give the image."""
+
+    code = "pull_denied"
+
+
+LineSink = Callable[[str], None]
+"""Takes one line of a command's progress."""
+
+
+class Engine(Protocol):
+    """A container engine with Compose; everything raises `DevenvError`s, never a vendor's."""
+
+    def info(self) -> EngineInfo:
+        """Who answers; raises EngineUnavailableError when nobody does."""
+
+    def observe(self, project: str) -> ObservedState:
+        """All containers (one-off runs left out) and volumes of the project, in one reading."""
+
+    def published_ports(self) -> tuple[PortHolder, ...]:
+        """Every host port that some container on this engine holds."""
+
+    def images(self, references: Iterable[str]) -> Mapping[str, ObservedImage]:
+        """Those of the images that are on the engine, by reference."""
+
+    def pull(self, reference: str, on_line: LineSink) -> None:
+        """Fetch an image; raises RegistryUnreachableError or PullDeniedError."""
+
+    def build(self, request: BuildRequest, on_line: LineSink) -> None:
+        """Build an image; raises ImageError `build_failed` with the last lines as evidence."""
+
+    def import_image(self, tar: Iterable[bytes], reference: str, labels: Mapping[str, str]) -> None:
+        """Make an image of a root file system given as a tar stream."""
+
+    def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
+        """Let Compose create what is missing and recreate what diverged, without starting it."""
+
+    def down(self, compose_file: Path, on_line: LineSink, *, volumes: bool = False) -> None:
+        """Let Compose remove containers and the network, and with `volumes` its volumes."""
+
+    def stop(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
+        """Let Compose stop services, dependents first; None means all."""
+
+    def run_once(
+        self, compose_file: Path, service: str, command: Sequence[str], environment: Mapping[str, str]
+    ) -> ExecResult:
+        """Run a command in a new container of the service, without its dependencies, and remove it."""
+
+    def start_container(self, container_id: str) -> None:
+        """Start a created or stopped container; nothing happens to a running one."""
+
+    def restart_container(self, container_id: str, timeout: int) -> None:
+        """Stop within `timeout` seconds and start again."""
+
+    def remove_container(self, name_or_id: str) -> None:
+        """Kill and remove it with its anonymous volumes; nothing happens where it does not exist."""
+
+    def run_container(self, request: ContainerRequest) -> str:
+        """Create and start a container outside Compose; its id."""
+
+    def stop_container(self, name_or_id: str, timeout: int) -> int:
+        """Stop it cleanly within `timeout` seconds; its exit status."""
+
+    def container_logs(self, name_or_id: str, tail: int) -> tuple[str, ...]:
+        """The last lines that a container wrote."""
+
+    def container_state(self, name_or_id: str) -> str | None:
+        """The state in one word, None where it does not exist."""
+
+    def logs(
+        self, state: ObservedState, *, tail: int | None, since: int | None, follow: bool
+    ) -> Iterator[LogLine]:
+        """Lines of the containers, merged in the order of their time stamps."""
+
+    def execute(
+        self,
+        container_id: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        stdin: Iterable[bytes] | None = None,
+        user: str | None = None,
+    ) -> ExecResult:
+        """Run a command inside a running container; `stdin` is written to it as it comes."""
+
+    def attach(self, container_id: str, command: Sequence[str], *, tty: bool, user: str | None = None) -> int:
+        """Run a command with this process's own input and output; its exit status."""
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a named volume; nothing happens where it exists."""
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a named volume; nothing happens where it does not exist."""
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a bridge network; nothing happens where it exists."""

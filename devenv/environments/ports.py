@@ -1,0 +1,113 @@
+"""Which ports an environment publishes: the configured ones, or free ones that then stay."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from dataclasses import dataclass
+
+import psutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+EPHEMERAL_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PortChoice:
+    """`key` (such as `database.port`) is published on `port`; another than `configured` because of `holder`."""
+
+    key: str
+    configured: int
+    port: int
+    holder: str | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is another port than the configured one."""
+        return self.port != self.configured
+
+
+def choose_ports(
+    configured: Mapping[str, int],
+    remembered: Mapping[str, int],
+    own: Collection[int],
+    holder_of: Callable[[int], str | None],
+    free_port: Callable[[Collection[int]], int],
+) -> tuple[PortChoice, ...]:
+    """Choose one port per key.
+
+    A port that this environment's own containers hold is kept. Then the configured port if nobody
+    holds it, then the one remembered from before, then a free one.
+    """
+    chosen: dict[str, PortChoice] = {}
+    for key, wanted in configured.items():
+        taken = {choice.port for choice in chosen.values()} | set(configured.values()) - {wanted}
+        before = remembered.get(key)
+        if before is not None and before in own:
+            chosen[key] = PortChoice(key, wanted, before, None if before == wanted else holder_of(wanted))
+            continue
+        holder = None if wanted in own else holder_of(wanted)
+        if holder is None:
+            chosen[key] = PortChoice(key, wanted, wanted)
+        elif before is not None and before != wanted and before not in taken and holder_of(before) is None:
+            chosen[key] = PortChoice(key, wanted, before, holder)
+        else:
+            chosen[key] = PortChoice(key, wanted, free_port(taken), holder)
+    return tuple(chosen.values())
+
+
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether a server could bind the port now.
+
+    A port that this user may not bind himself (below 1024) counts as free unless somebody answers there:
+    it is the engine that binds it.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.EPERM}:
+                return False
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+                client.settimeout(0.5)
+                return client.connect_ex(("127.0.0.1" if address == "0.0.0.0" else address, port)) != 0
+        return True
+
+
+def find_free_port(taken: Collection[int]) -> int:
+    """A port that the system gives out and that nobody in `taken` has."""
+    for _ in range(EPHEMERAL_TRIES):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+    raise OSError(errno.EADDRNOTAVAIL, "no free port on 127.0.0.1")
+
+
+def holder_of(port: int, containers: Mapping[int, str], address: str = "127.0.0.1") -> str | None:
+    """Who holds the port, for people: a container, a process with its id, or "another process"; None if free."""
+    if port in containers:
+        return f"container {containers[port]}"
+    if is_free(port, address):
+        return None
+    return _listening_process(port) or "another process"
+
+
+def _listening_process(port: int) -> str | None:
+    """Name and id of the process that listens, where this user may know it."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except (psutil.AccessDenied, OSError):
+        return None
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+            except psutil.Error:
+                return f"process {connection.pid}"
+    return None

@@ -1,0 +1,50 @@
+"""The environments of this machine: which Compose project belongs to which folder."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_state_path
+
+from devenv.environments.files import write_atomically
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Registry:
+    """A file shared by all worktrees of a user, changed under a lock only."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or user_state_path("devenv")
+        self._file = self.folder / "environments.json"
+
+    def projects(self) -> Mapping[str, str]:
+        """Folder by project; a file that cannot be read counts as empty, since it is only a memory."""
+        try:
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+    def claim(self, wanted: str, worktree: str) -> str:
+        """`wanted`, or with `-2`, `-3` ... behind it where a folder that still exists has that name."""
+        with self._locked():
+            projects = dict(self.projects())
+            project, number = wanted, 1
+            while projects.get(project, worktree) != worktree and Path(projects[project]).is_dir():
+                number += 1
+                project = f"{wanted}-{number}"
+            if projects.get(project) != worktree:
+                write_atomically(self._file, json.dumps(projects | {project: worktree}, indent=2) + "\n")
+            return project
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "environments.lock"):
+            yield

@@ -1,0 +1,144 @@
+"""Examine this machine and this environment: what was seen, and how to mend what is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TYPE_CHECKING
+
+import psutil
+
+from devenv.errors import ConfigError, DevenvError
+from devenv.operations.session import Session, configured_ports
+
+if TYPE_CHECKING:
+    from devenv.engine.api import Engine, EngineInfo
+    from collections.abc import Callable, Iterator, Mapping
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+DISK_WANTED = 10 * 2**30
+"""The reference images and their build cache take about 4 GB; a seeded database wants room beside it."""
+DISK_NEEDED = 2 * 2**30
+MEMORY_WANTED = 2 * 2**30
+"""The reference environment uses 0.9 GB when idle."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One check: `verdict` is ok, warning or failed; `fix` is the next command where there is one."""
+
+    name: str
+    verdict: str
+    text: str
+    fix: str | None = None
+
+
+class Installed(Protocol):
+    """Says which versions of engine, Compose and buildx are here."""
+
+    def report(self) -> Mapping[str, str]:
+        """Versions by part; raises EngineUnavailableError where one is missing."""
+
+
+def examine(
+    engine: Engine, installed: Callable[[], Installed], open_session: Callable[[], Session]
+) -> tuple[Diagnosis, ...]:
+    """Every check that can be made here, the machine's first; none of them changes anything."""
+    return tuple(_examine(engine, installed, open_session))
+
+
+def _examine(
+    engine: Engine, installed: Callable[[], Installed], open_session: Callable[[], Session]
+) -> Iterator[Diagnosis]:
+    try:
+        info = engine.info()
+    except DevenvError as error:
+        yield Diagnosis("engine", FAILED, error.message, error.hint)
+        return
+    yield Diagnosis("engine", OK, f"{info.version} at {info.endpoint}, storage {info.storage_driver}")
+    yield from _parts(installed)
+    yield _disk(info)
+    yield _memory(info)
+    try:
+        session = open_session()
+    except ConfigError as error:
+        yield Diagnosis("configuration", FAILED, str(error.problems[0]), error.hint)
+        return
+    yield Diagnosis("configuration", OK, f"devenv.yaml in {session.root}")
+    yield from _ports(session)
+    yield _ownership(session)
+
+
+def _parts(installed: Callable[[], Installed]) -> Iterator[Diagnosis]:
+    try:
+        report = installed().report()
+    except DevenvError as error:
+        yield Diagnosis("compose and buildx", FAILED, error.message, error.hint)
+        return
+    yield Diagnosis("compose", OK, report.get("compose", ""))
+    yield Diagnosis("buildx", OK, report.get("buildx", ""))
+
+
+def _disk(info: EngineInfo) -> Diagnosis:
+    """Room where the engine keeps its data; unknown where that is on another machine."""
+    folder = Path(info.root_directory)
+    if not info.root_directory or not folder.exists():
+        return Diagnosis("disk", OK, f"the engine's data lie elsewhere: {info.root_directory or 'unknown'}")
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 2**30:.0f} GB free for the engine's data in {folder}"
+    if free < DISK_NEEDED:
+        return Diagnosis("disk", FAILED, text, "free some room: `docker system df` shows what Docker holds")
+    if free < DISK_WANTED:
+        return Diagnosis("disk", WARNING, text, "`docker builder prune` frees the build cache")
+    return Diagnosis("disk", OK, text)
+
+
+def _memory(info: EngineInfo) -> Diagnosis:
+    free = psutil.virtual_memory().available
+    text = f"{info.memory_bytes / 2**30:.0f} GB for the engine, {free / 2**30:.0f} GB free here, {info.cpus} CPUs"
+    if info.memory_bytes < MEMORY_WANTED:
+        return Diagnosis("memory", WARNING, text, "give the engine 2 GB or more")
+    return Diagnosis("memory", OK, text)
+
+
+def _ports(session: Session) -> Iterator[Diagnosis]:
+    """Every configured port: ours, free, or held by somebody who is named."""
+    observed = session.observe()
+    choices = {choice.key: choice for choice in session.choose_ports(observed, session.workspace.recall())}
+    for key, configured in configured_ports(session.settings).items():
+        choice = choices[key]
+        if choice.moved:
+            text = f"{configured} is held by {choice.holder}; published on {choice.port}"
+            yield Diagnosis(
+                f"port {key}", WARNING, text, f"stop {choice.holder}, or set {key} in devenv.yaml"
+            )
+        else:
+            yield Diagnosis(f"port {key}", OK, f"{configured} on {session.settings.bind}")
+
+
+def _ownership(session: Session) -> Diagnosis:
+    """Files in a mapping that are not the developer's: he cannot edit or delete them."""
+    if not hasattr(os, "getuid") or os.getuid() == 0:
+        return Diagnosis("file ownership", OK, "not an issue for this user")
+    foreign = [path for folder in session.mapped_folders for path in _foreign(folder, os.getuid())]
+    if not foreign:
+        return Diagnosis("file ownership", OK, "all mapped files are yours")
+    shown = ", ".join(str(path.relative_to(session.root)) for path in foreign[:3])
+    return Diagnosis(
+        "file ownership",
+        WARNING,
+        f"{len(foreign)} mapped files belong to others: {shown}",
+        f"sudo chown -R {os.getuid()}:{os.getgid()} "
+        + " ".join(str(folder) for folder in session.mapped_folders),
+    )
+
+
+def _foreign(folder: Path, uid: int) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        try:
+            if path.lstat().st_uid != uid:
+                yield path
+        except OSError:
+            continue

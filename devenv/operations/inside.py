@@ -1,0 +1,80 @@
+"""Look into containers and run commands in them: logs, exec and shell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from devenv.errors import OperationError, UsageError
+from devenv.operations.lifecycle import check_names
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.operations.session import Session
+    from devenv.engine.api import LogLine, ObservedContainer
+    from collections.abc import Iterator
+
+SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """Which lines: of `services` (all if empty), the last `tail`, since a time, that match `grep`."""
+
+    services: tuple[str, ...] = ()
+    tail: int | None = None
+    since: int | None = None
+    """Unix time in seconds."""
+    grep: str | None = None
+    follow: bool = False
+
+
+def logs(session: Session, options: LogOptions) -> Iterator[LogLine]:
+    """The lines of the services, merged in the order of their time stamps."""
+    observed = session.observe()
+    if not observed.containers:
+        raise OperationError(
+            "this environment has no containers, so it has no logs",
+            code="not_up",
+            hint="bring it up with `devenv up`",
+        )
+    names = check_names(observed, options.services)
+    chosen = replace(
+        observed,
+        containers=tuple(one for one in observed.containers if not names or one.service in names),
+    )
+    pattern = _pattern(options.grep)
+    lines = session.engine.logs(chosen, tail=options.tail, since=options.since, follow=options.follow)
+    return (line for line in lines if pattern is None or pattern.search(line.text))
+
+
+def execute(session: Session, service: str, command: tuple[str, ...], *, tty: bool, user: str | None) -> int:
+    """Run a command in a service's container, with this process's terminal; its exit status."""
+    container = running_container(session, service)
+    return session.engine.attach(container.id, command, tty=tty, user=user)
+
+
+def shell(session: Session, service: str, *, tty: bool, user: str | None) -> int:
+    """The best shell that the container has."""
+    return execute(session, service, SHELL, tty=tty, user=user)
+
+
+def running_container(session: Session, service: str) -> ObservedContainer:
+    """The first running container of a service; the error says whether it is unknown, absent or stopped."""
+    observed = session.observe()
+    check_names(observed, (service,))
+    for container in observed.of(service):
+        if container.is_running:
+            return container
+    raise OperationError(
+        f"{service} does not run", code="not_running", hint=f"start it with `devenv up {service}`"
+    )
+
+
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    if text is None:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(f'--grep: expected a regular expression, got "{text}": {error}') from error

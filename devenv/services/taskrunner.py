@@ -1,0 +1,39 @@
+"""`taskrunner`: the backend's image as worker for queued jobs, 0..N of them."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from devenv.model import Service
+from devenv.services import backend
+from devenv.services.probes import configured
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.services.placement import Placement
+    from devenv.config.settings import Settings
+
+NAME = "taskrunner"
+
+
+def define(settings: Settings, placement: Placement) -> Service:
+    """The worker: same image, same code, `PROCESS_NAME=task`; a hung one turns unhealthy."""
+    taskrunner = settings.taskrunner
+    environment = {"PROCESS_NAME": "task"}
+    if taskrunner.healthcheck.heartbeat is not None:
+        environment["HEARTBEAT_FILE"] = taskrunner.healthcheck.heartbeat
+    return Service(
+        name=NAME,
+        image=backend.NAME,
+        command=taskrunner.command,
+        environment=MappingProxyType(
+            dict(backend.environment(settings)) | environment | dict(taskrunner.environment)
+        ),
+        mounts=backend.mounts(settings, placement),
+        healthcheck=configured(taskrunner.healthcheck, backend.PORT),
+        depends_on=backend.DEPENDS_ON,
+        user=placement.user if settings.backend.mappings else None,
+        replicas=taskrunner.replicas,
+        init=True,
+        stop_grace_period=10,
+    )
