@@ -33,6 +33,7 @@ onboard: $(RUN) ## the same as `up`, then what to do next; safe to repeat
 
 .PHONY: install
 install: $(RUN) ## put devenv into .venv and start nothing
+	@:
 
 .PHONY: test
 test: $(DEV) ## every test: unit, contract, end to end, bare machine (installs an engine if there is none)

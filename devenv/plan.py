@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.model import Project, Service
-    from devenv.engine.api import ObservedContainer, ObservedState
     from collections.abc import Collection, Mapping, Sequence
+
+    from devenv.engine.api import ObservedContainer, ObservedState
+    from devenv.model import Project, Service
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,17 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devenv.errors import ConfigError, Problem
 from devenv.model import Condition, Image, Label, Project, Service, Volume
 from devenv.services import DEFINITIONS, backend
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from devenv.config.settings import Settings
     from devenv.services.placement import Placement
-    from collections.abc import Mapping
 
 PORT_WITHOUT_ADDRESS = re.compile(r"^\d+(-\d+)?(:\d+(-\d+)?)(/\w+)?$")
 

@@ -107,7 +107,7 @@ def hoist(arguments: Sequence[str]) -> list[str]:
         word = queue.pop(0)
         if word == "--" or (words == 2 and rest[0] in PASSES_ON):
             return [*front, *rest, *([] if word == "--" else ["--"]), word, *queue]
-        if word in FLAGS or (word.split("=")[0] in {"--env"} and "=" in word):
+        if word in FLAGS or word.startswith("--env="):
             front.append(word)
         elif word in WITH_VALUE and queue:
             front += [word, queue.pop(0)]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 
+import typer
 
 from devenv.cli.context import Context
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import typer
 
 
 def config(ctx: typer.Context) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
 
 from devenv.cli.context import Context
 
 if TYPE_CHECKING:
-    import typer
     from devenv.cli.output import Output
     from devenv.operations.reset_db import ResetResult
 

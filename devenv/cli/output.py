@@ -246,7 +246,7 @@ class _Live:
         self._output.sink = sink
         return sink
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         assert self._live is not None
         self._live.__exit__(*exception)
 

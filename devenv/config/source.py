@@ -34,9 +34,6 @@ _COLLECTIONS = (TAG + "map", TAG + "seq")
 class _Loader(yaml.SafeLoader):
     """PyYAML's parser with our own reading of plain scalars and a limit on nesting."""
 
-    yaml_implicit_resolvers = {  # the form PyYAML asks for; None means whatever the first character
-        None: [*((TAG + kind, pattern) for kind, pattern in PLAIN.items()), (_MERGE, re.compile(r"<<\Z"))]
-    }
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -48,6 +45,12 @@ class _Loader(yaml.SafeLoader):
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+
+# Replaced, not added to: the inherited table is YAML 1.1's. The key None means whatever the first character.
+_Loader.yaml_implicit_resolvers = {
+    None: [*((TAG + kind, pattern) for kind, pattern in PLAIN.items()), (_MERGE, re.compile(r"<<\Z"))]
+}
 
 
 def find_root(start: Path) -> Path:

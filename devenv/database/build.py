@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devenv.database.seed import LoadFile, RunCommand, SeedStep
 from devenv.database.server import Server, quoted
@@ -11,11 +12,10 @@ from devenv.database.sqlfile import chunks, first_error, statement_at
 from devenv.engine.api import ContainerRequest, Engine
 from devenv.errors import SeedError
 from devenv.events import Event, EventSink, Status
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 RESOURCE = "database"
 INITIALISE_SECONDS = 120

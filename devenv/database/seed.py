@@ -7,10 +7,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.config.settings import SeedCommand, SeedFile
 from devenv.errors import SeedError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +54,7 @@ def expand(seed: Sequence[SeedFile | SeedCommand], root: Path, database: str) ->
             steps.append(RunCommand(item.run, item.service))
             continue
         pattern = str(root / item.file)
-        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
         if not paths:
             raise SeedError(
                 f"no file matches the seed {item.file}",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-
-from devenv.errors import OperationError
 from typing import TYPE_CHECKING
 
+from devenv.errors import OperationError
+
 if TYPE_CHECKING:
-    from devenv.engine.api import Engine, ExecResult
     from collections.abc import Iterable
+
+    from devenv.engine.api import Engine, ExecResult
 
 POLL_SECONDS = 0.1
 DEAD = frozenset({"exited", "dead", "removing"})

@@ -7,14 +7,14 @@ import gzip
 import lzma
 import re
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import zstandard
 
 from devenv.errors import SeedError
+from pathlib import Path
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterator
 
 CHUNK = 1 << 20
@@ -22,15 +22,11 @@ EXCERPT = 300
 ERROR_LINE = re.compile(rb"^ERROR (\d+) \((\w+)\) at line (\d+)[^:]*: (.*)", re.MULTILINE)
 
 
-def _zstd(path: Path) -> IO[bytes]:
-    return zstandard.open(path, "rb")
-
-
-OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: gzip.open(path, "rb"),
-    ".bz2": lambda path: bz2.open(path, "rb"),
-    ".xz": lambda path: lzma.open(path, "rb"),
-    ".zst": _zstd,
+OPENERS: dict[str, Callable[[Path, str], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": zstandard.open,
 }
 """How to open a file by its ending; any other is plain SQL."""
 
@@ -41,7 +37,7 @@ BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError)
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The file's SQL as bytes; raises SeedError for a damaged or unreadable file."""
     try:
-        with OPENERS.get(path.suffix, lambda plain: plain.open("rb"))(path) as stream:
+        with OPENERS.get(path.suffix, Path.open)(path, "rb") as stream:
             yield stream
     except BROKEN as error:
         raise SeedError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.engine.apt import AptSource, read_apt_sources
 from devenv.engine.host import HostCommand, find_program, stream
 from devenv.errors import ImageError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -146,6 +146,8 @@ def _start(start: StartEngine) -> None:
                 _remove_stale_pid_files(root=start.root)
             run(start.command)
         except OperationError as exc:
+            if exc.code == "need_root":
+                raise
             raise _did_not_start(start, exc.message) from exc
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS:

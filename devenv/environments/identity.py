@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.errors import UsageError
 from devenv.project import Identity
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from devenv.environments.registry import Registry

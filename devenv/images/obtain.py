@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from devenv.engine.api import BuildRequest, Engine, ObservedImage, RegistryUnreachableError
 from devenv.errors import ImageError
@@ -15,7 +16,6 @@ from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.images.resolve import Action, Resolution, Source, resolve
 from devenv.images.secrets import build_secrets, proxy_arguments
 from devenv.model import Image, Label
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,7 +135,7 @@ class _Kitchen:
         def run(resolution: Resolution) -> None:
             try:
                 done[resolution.key] = self.obtain(resolution)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
                 errors.append(error)
 
         threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in resolutions]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.config.defaults import RESOURCES
 from devenv.errors import ImageError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ def fingerprint(folder: Path, *, without: Iterable[Path] = (), base: str = "") -
     digest = hashlib.sha256(base.encode())
     for path in _files(folder.resolve(), left_out):
         executable = os.access(path, os.X_OK)
-        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
         name = path.relative_to(folder.resolve()).as_posix()
         digest.update(f"\0{name}\0{executable:d}\0{len(content)}\0".encode())
         digest.update(content)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.model import Image
-    from devenv.engine.api import ObservedImage
     from collections.abc import Mapping
+
+    from devenv.engine.api import ObservedImage
+    from devenv.model import Image
 
 
 class Source(StrEnum):

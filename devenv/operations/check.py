@@ -6,7 +6,7 @@ import http.client
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devenv.database.server import Server, quoted
 from devenv.errors import DevenvError, OperationError
@@ -17,8 +17,9 @@ from devenv.operations.status import StatusReport, status
 from devenv.services import frontend, mailcatcher, mysql
 
 if TYPE_CHECKING:
-    from devenv.operations.session import Session
     from collections.abc import Callable, Iterator
+
+    from devenv.operations.session import Session
 
 PATIENCE = 30.0
 """Seconds for a job to be done and its mail to arrive."""

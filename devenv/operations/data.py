@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devenv.database.build import DataRequest, build_data
 from devenv.events import Event, Status
 from devenv.project import labels
 from devenv.render.compose import network_labels, volume_labels
 from devenv.services import mysql
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.operations.session import Session
-    from devenv.model import Project
-    from devenv.images.obtain import Obtained
-    from devenv.database.seed import SeedStep
     from collections.abc import Mapping
+
+    from devenv.database.seed import SeedStep
+    from devenv.images.obtain import Obtained
+    from devenv.model import Project
+    from devenv.operations.session import Session
 
 
 @dataclass(frozen=True)

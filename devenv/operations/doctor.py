@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
@@ -14,8 +14,9 @@ from devenv.errors import ConfigError, DevenvError
 from devenv.operations.session import Session, configured_ports
 
 if TYPE_CHECKING:
-    from devenv.engine.api import Engine, EngineInfo
     from collections.abc import Callable, Iterator, Mapping
+
+    from devenv.engine.api import Engine, EngineInfo
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 DISK_WANTED = 10 * 2**30

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError, UsageError
 from devenv.operations.lifecycle import check_names
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.operations.session import Session
-    from devenv.engine.api import LogLine, ObservedContainer
     from collections.abc import Iterator
+
+    from devenv.engine.api import LogLine, ObservedContainer
+    from devenv.operations.session import Session
 
 SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
 from devenv.operations.status import configured_ports
 from devenv.operations.up import DEFAULT_TIMEOUT
 from devenv.operations.wait import Ascent
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.operations.session import Session
-    from devenv.engine.api import ObservedState
     from pathlib import Path
+
+    from devenv.engine.api import LineSink, ObservedState
+    from devenv.operations.session import Session
 
 RESTART_SECONDS = 10
 
@@ -116,9 +117,5 @@ def _compose_file(session: Session) -> Path:
     return file
 
 
-@dataclass(frozen=True)
-class _teller:
-    session: Session
-
-    def __call__(self, line: str) -> None:
-        self.session.events.emit(Event("containers", Status.WORKING, line))
+def _teller(session: Session) -> LineSink:
+    return lambda line: session.events.emit(Event("containers", Status.WORKING, line))

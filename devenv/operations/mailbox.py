@@ -38,7 +38,7 @@ class Mailbox:
         status, body = self._get("/messages")
         if status == http.client.OK:
             return tuple(self._mailcatcher_mail(row) for row in json.loads(body))
-        status, body = self._get("/email")
+        status, body = self._get("/api/email")
         if status != http.client.OK:
             raise OperationError(
                 f"the mail catcher on port {self._port} answers {status} to both ways of asking for mail",

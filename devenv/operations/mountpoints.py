@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
-
-from devenv.errors import OperationError
 from typing import TYPE_CHECKING
 
+from devenv.errors import OperationError
+
 if TYPE_CHECKING:
-    from devenv.operations.session import Session
     from devenv.model import Mount, Project
+    from devenv.operations.session import Session
 
 
 def prepare_mountpoints(session: Session, project: Project) -> None:

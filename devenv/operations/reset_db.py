@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devenv.database.server import Server
 from devenv.model import Label
@@ -12,12 +13,11 @@ from devenv.operations.up import DEFAULT_TIMEOUT, next_generation, obtain, recov
 from devenv.operations.wait import Ascent
 from devenv.render.compose import MARK
 from devenv.services import mysql
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.operations.session import Session
-    from devenv.environments.workspace import Memory
     from devenv.engine.api import ObservedState
+    from devenv.environments.workspace import Memory
+    from devenv.operations.session import Session
 
 
 @dataclass(frozen=True)

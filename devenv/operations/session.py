@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.database.seed import SeedStep, expand, seed_key
 from devenv.environments.ports import PortChoice, choose_ports, find_free_port, holder_of
@@ -15,15 +16,15 @@ from devenv.project import Identity, assemble
 from devenv.render import compose
 from devenv.services import mysql
 from devenv.services.placement import Placement
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.events import EventSink
-    from devenv.environments.workspace import Memory, Workspace
-    from devenv.engine.api import Engine, EngineInfo, ObservedState
-    from devenv.config.settings import Settings
-    from devenv.config.document import Document
     from collections.abc import Mapping
+
+    from devenv.config.document import Document
+    from devenv.config.settings import Settings
+    from devenv.engine.api import Engine, EngineInfo, ObservedState
+    from devenv.environments.workspace import Memory, Workspace
+    from devenv.events import EventSink
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devenv.operations.session import Session, configured_ports
 from devenv.services import mysql
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.model import Project, Service
-    from devenv.environments.workspace import Memory
-    from devenv.engine.api import ObservedContainer, ObservedState
     from collections.abc import Mapping
+
+    from devenv.engine.api import ObservedContainer, ObservedState
+    from devenv.environments.workspace import Memory
+    from devenv.model import Project, Service
 
 DRIVER = "volume"
 

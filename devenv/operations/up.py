@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from devenv.errors import UsageError
 from devenv.events import Event, Status
@@ -17,15 +18,15 @@ from devenv.operations.wait import Ascent
 from devenv.plan import DataState, Plan, Step, plan_up, selected
 from devenv.render.compose import MARK, specs
 from devenv.services import mysql
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.operations.session import Session
-    from devenv.environments.workspace import Memory
-    from devenv.environments.ports import PortChoice
-    from devenv.engine.api import EngineInfo, ObservedState
-    from devenv.config.document import KeyPath
     from collections.abc import Mapping, Sequence
+
+    from devenv.config.document import KeyPath
+    from devenv.engine.api import EngineInfo, LineSink, ObservedState
+    from devenv.environments.ports import PortChoice
+    from devenv.environments.workspace import Memory
+    from devenv.operations.session import Session
 
 DEFAULT_TIMEOUT = 180.0
 
@@ -208,18 +209,9 @@ def _restart_unhealthy(session: Session, observed: ObservedState) -> None:
             session.engine.restart_container(container.id, 10)
 
 
-def _teller(session: Session) -> _Teller:
-    return _Teller(session)
-
-
-@dataclass(frozen=True)
-class _Teller:
+def _teller(session: Session) -> LineSink:
     """Passes Compose's own lines on as detail."""
-
-    session: Session
-
-    def __call__(self, line: str) -> None:
-        self.session.events.emit(Event("containers", Status.WORKING, "creating", line))
+    return lambda line: session.events.emit(Event("containers", Status.WORKING, "creating", line))
 
 
 def _selected(project: Project, names: Sequence[str]) -> tuple[Service, ...]:

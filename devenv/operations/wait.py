@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from devenv.errors import ServiceFailedError
 from devenv.events import Event, EventSink, Status
 from devenv.model import Condition, Service
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.engine.api import Engine, ObservedContainer, ObservedState
     from collections.abc import Callable, Sequence
+
+    from devenv.engine.api import Engine, ObservedContainer, ObservedState
 
 POLL_SECONDS = 0.1
 LOG_LINES = 20

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from devenv.model import Healthcheck, Label, Mount, Project, Service, Volume
+from devenv.model import Healthcheck, Label, Mount, Project, PublishedPort, Service, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ def render(project: Project, images: Mapping[str, str], *, start_interval: bool)
     engine knows it (Compose refuses the whole file otherwise).
     """
     services = {
-        service.name: specified(project, _service(project, service, images, start_interval=start_interval))
+        service.name: specified(project, _service(service, images, start_interval=start_interval))
         for service in project.services
     }
     document = {
@@ -87,48 +87,36 @@ def _labels(project: Project, kind: str) -> dict[str, str]:
     }
 
 
-def _service(
-    project: Project, service: Service, images: Mapping[str, str], *, start_interval: bool
-) -> dict[str, Any]:
+def _service(service: Service, images: Mapping[str, str], *, start_interval: bool) -> dict[str, Any]:
     if service.raw is not None:
         # The user's own words: what he writes as `$` Compose is meant to interpolate.
         return dict(service.raw)
-    definition: dict[str, Any] = {"image": images[service.image]}
-    if service.command is not None:
-        definition["command"] = service.command if isinstance(service.command, str) else list(service.command)
-    if service.user is not None:
-        definition["user"] = service.user
-    if service.environment:
-        definition["environment"] = dict(service.environment)
-    if service.mounts:
-        definition["volumes"] = [_mount(mount) for mount in service.mounts]
-    if service.ports:
-        definition["ports"] = [
-            {
-                "target": port.target,
-                "published": str(port.published),
-                "host_ip": port.address,
-                "protocol": "tcp",
-            }
-            for port in service.ports
-        ]
-    if service.healthcheck is not None:
-        definition["healthcheck"] = _healthcheck(service.healthcheck, start_interval=start_interval)
-    if service.depends_on:
-        definition["depends_on"] = {
-            name: {"condition": str(condition)} for name, condition in service.depends_on.items()
-        }
-    if service.aliases:
-        definition["networks"] = {"default": {"aliases": list(service.aliases)}}
-    if service.replicas != 1:
-        definition["deploy"] = {"replicas": service.replicas}
-    if service.init:
-        definition["init"] = True
-    if service.restart is not None:
-        definition["restart"] = service.restart
-    definition["stop_grace_period"] = _duration(service.stop_grace_period)
-    escaped: dict[str, Any] = _escaped(definition)
-    return escaped
+    health = service.healthcheck
+    definition = {
+        "image": images[service.image],
+        "command": list(service.command) if isinstance(service.command, tuple) else service.command,
+        "user": service.user,
+        "environment": dict(service.environment),
+        "volumes": [_mount(mount) for mount in service.mounts],
+        "ports": [_port(port) for port in service.ports],
+        "healthcheck": _healthcheck(health, start_interval=start_interval) if health else None,
+        "depends_on": {name: {"condition": str(condition)} for name, condition in service.depends_on.items()},
+        "networks": {"default": {"aliases": list(service.aliases)}} if service.aliases else None,
+        "deploy": {"replicas": service.replicas} if service.replicas != 1 else None,
+        "init": service.init or None,
+        "restart": service.restart,
+        "stop_grace_period": _duration(service.stop_grace_period),
+    }
+    return {key: _escaped(value) for key, value in definition.items() if value not in (None, {}, [])}
+
+
+def _port(port: PublishedPort) -> dict[str, Any]:
+    return {
+        "target": port.target,
+        "published": str(port.published),
+        "host_ip": port.address,
+        "protocol": "tcp",
+    }
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

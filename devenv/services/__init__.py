@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-
-from devenv.services import backend, frontend, mailcatcher, mysql, taskrunner
 from typing import TYPE_CHECKING
 
+from devenv.services import backend, frontend, mailcatcher, mysql, taskrunner
+
 if TYPE_CHECKING:
-    from devenv.services.placement import Placement
-    from devenv.model import Service
-    from devenv.config.settings import Settings
     from collections.abc import Callable
+
+    from devenv.config.settings import Settings
+    from devenv.model import Service
+    from devenv.services.placement import Placement
 
 DEFINITIONS: tuple[Callable[[Settings, Placement], Service], ...] = (
     mysql.define,

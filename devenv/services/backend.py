@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from devenv.model import Condition, Mount, PublishedPort, Service
 from devenv.services import mailcatcher, mysql
 from devenv.services.probes import configured
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.services.placement import Placement
-    from devenv.config.settings import Settings
     from collections.abc import Mapping
+
+    from devenv.config.settings import Settings
+    from devenv.services.placement import Placement
 
 NAME = "backend"
 PORT = 8000

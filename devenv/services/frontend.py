@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from devenv.model import Condition, Mount, PublishedPort, Service
 from devenv.services import backend
 from devenv.services.probes import configured
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.services.placement import Placement
     from devenv.config.settings import Settings
+    from devenv.services.placement import Placement
 
 NAME = "frontend"
 PORT = 80

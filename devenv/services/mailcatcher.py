@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from devenv.model import PublishedPort, Service
-from devenv.services.probes import healthcheck, mail_probe
 from typing import TYPE_CHECKING
 
+from devenv.model import PublishedPort, Service
+from devenv.services.probes import healthcheck, mail_probe
+
 if TYPE_CHECKING:
-    from devenv.services.placement import Placement
     from devenv.config.settings import Settings
+    from devenv.services.placement import Placement
 
 NAME = "mailcatcher"
 SMTP_PORT = 1025

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from devenv.model import Mount, PublishedPort, Service
 from devenv.services.probes import healthcheck, mysql_probe
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from devenv.services.placement import Placement
     from devenv.config.settings import Settings
+    from devenv.services.placement import Placement
 
 NAME = "databasemaster"
 PORT = 3306

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from devenv.model import Healthcheck
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from devenv.config.settings import Healthcheck as HealthcheckSettings
@@ -57,11 +57,15 @@ def mysql_probe() -> str:
 
 
 def mail_probe(smtp_port: int, web_port: int) -> str:
-    """An SMTP greeting and the web page; busybox is in the registry's image and in ours."""
+    """An SMTP greeting and the web page; busybox is in the registry's image and in ours.
+
+    The client says nothing before the greeting, which MailDev would take for a spammer, and asks for
+    HTML, without which MailDev has no page.
+    """
     return (
-        f"printf 'QUIT\\r\\n' | busybox nc -w 2 127.0.0.1 {smtp_port} | grep -q ^220 "
+        f"busybox nc -w 2 127.0.0.1 {smtp_port} </dev/null | grep -q ^220 "
         f"|| {{ echo 'no SMTP greeting on port {smtp_port}'; exit 1; }}; "
-        f"busybox wget -q -T 2 -O /dev/null http://127.0.0.1:{web_port}/ "
+        f"busybox wget -q -T 2 -O /dev/null --header 'Accept: text/html' http://127.0.0.1:{web_port}/ "
         f"|| {{ echo 'no web page on port {web_port}'; exit 1; }}"
     )
 

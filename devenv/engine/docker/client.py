@@ -6,10 +6,10 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from devenv.engine.api import ExecResult
 from devenv.errors import EngineUnavailableError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,8 +11,9 @@ from devenv.engine.api import BuildRequest, ExecResult, LineSink
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
     import python_on_whales
 
 EVIDENCE_LINES = 20

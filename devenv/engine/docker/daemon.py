@@ -22,6 +22,7 @@ from devenv.model import Label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
     import docker
 
 COMPOSE_PROJECT = "com.docker.compose.project"

@@ -8,6 +8,7 @@ from devenv.engine.api import LineSink, ObservedImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
     import docker
 
 PULL_PROGRESS_EVERY = 20
@@ -61,13 +62,13 @@ class Images:
         with translated(f"import {reference}"):
             api = self._client.api
             response = api.post(
-                api._url("/images/create"),
+                api._url("/images/create"),  # noqa: SLF001 - the SDK imports only files and whole bytes
                 params={"fromSrc": "-", "repo": repository, "tag": tag, "changes": changes},
                 data=tar,
                 headers={"Content-Type": "application/tar"},
                 timeout=None,
             )
-            api._raise_for_status(response)
+            api._raise_for_status(response)  # noqa: SLF001 - likewise
 
 
 def _progress(reference: str, messages: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import docker.errors
 import requests.exceptions
 
 from devenv.engine.api import PullDeniedError, RegistryUnreachableError
 from devenv.errors import DevenvError, EngineUnavailableError, ImageError, OperationError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -273,6 +273,12 @@ def test_text_stays_as_it_was_written(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_scalar_whose_text_is_unknown_is_text_as_yaml_writes_it() -> None:
+    document = Document({"backend": {"environment": {"A": True, "B": False, "C": 1.5}}}, {})
+    environment = parse_settings(document, REFERENCE).backend.environment
+    assert [environment[name] for name in "ABC"] == ["true", "false", "1.5"]
+
+
 def test_the_application_is_told_the_password_and_a_name_that_exists(tmp_path: Path) -> None:
     environment = parse(tmp_path, "database: {root_password: x, aliases: [db]}").backend.environment
     assert environment == {"DB_HOST": "db", "DB_USER": "root", "DB_PWD": "x"}

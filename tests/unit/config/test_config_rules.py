@@ -50,6 +50,12 @@ def test_the_later_of_two_equal_ports_names_the_earlier(tmp_path: Path, text: st
     assert problems(tmp_path, text) == [problem]
 
 
+def test_a_port_that_nobody_wrote_is_never_the_wrong_one(tmp_path: Path) -> None:
+    assert problems(tmp_path, "database: {port: 1080}\nmail: {smtp_port: 5}") == [
+        clash("devenv.yaml:1:18", "database.port", 1080, "mail.port", "by default")
+    ]
+
+
 def test_a_port_of_the_local_file_is_the_later_one(tmp_path: Path) -> None:
     assert problems(tmp_path, "\n\nfrontend: {port: 9}", local="mail: {port: 9}") == [
         clash("devenv.local.yaml:1:14", "mail.port", 9, "frontend.port", "devenv.yaml:3:18")

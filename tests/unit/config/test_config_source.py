@@ -96,6 +96,8 @@ def test_anchors_and_merge_keys_keep_the_place_of_what_they_name(tmp_path: Path)
     assert str(document.position_of(("mail", "q"))) == "devenv.yaml:1:19"
     assert str(document.position_of(("mail", "p"))) == "devenv.yaml:5:6"
     assert load(tmp_path, "a: &a {k: 1}\nb: {<<: *a}").data["b"] == {"k": 1}
+    twice = "a: &a {k: 1}\nb: &b {k: 2, l: 3}\nc:\n  <<: *a\n  <<: *b\n"
+    assert load(tmp_path, twice).data["c"] == {"k": 1, "l": 3}
 
 
 def test_the_local_file_is_merged_over(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ VARIABLES = {"SET": "value", "EMPTY": "", "BAD": "\udcff", "DOLLAR": "${SET}"}
         ("${UNSET:-a:-b}", "a:-b"),
         ("${UNSET:-${ALSO:-deep}}!", "deep!"),
         ("${SET:-${UNSET}}", "value"),
+        ("${UNSET:-$${}", "${"),
         ("${SET:?message}", "value"),
         ("${EMPTY?message}", ""),
         ("$$", "$"),

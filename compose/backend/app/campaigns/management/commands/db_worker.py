@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django_tasks_db.management.commands import db_worker
+from django_tasks_db.models import DBTaskResult
 
 logger = logging.getLogger("campaigns.worker")
 
@@ -25,12 +27,11 @@ class Worker(db_worker.Worker):
     def __init__(self, *, reload: bool, **options):
         super().__init__(**options)
         self.code = Code(settings.BASE_DIR) if reload else None
-        self.waiting = False
 
     def run(self) -> None:
         # An idle worker asks for work at each turn of its loop, so a statement is a sign of life.
         with connection.execute_wrapper(self.on_statement):
-            while self.running:
+            while True:
                 try:
                     super().run()
                 except (DatabaseError, InterfaceError) as error:
@@ -39,15 +40,15 @@ class Worker(db_worker.Worker):
                     if not self.take_up_code():
                         return
 
+    def shutdown(self, signum, frame) -> None:
+        self.code = None  # whatever changed meanwhile: this process is to end
+        super().shutdown(signum, frame)
+
     def on_statement(self, execute, sql, params, many, context):
         beat()
         if self.code and self.code.changed:
             self.running = False  # ends the loop once the job at hand, if any, is done
-        result = execute(sql, params, many, context)
-        if self.waiting:
-            self.waiting = False
-            logger.info("The database answers again")
-        return result
+        return execute(sql, params, many, context)
 
     def run_task(self, db_task_result) -> None:
         done = threading.Event()
@@ -58,13 +59,16 @@ class Worker(db_worker.Worker):
             done.set()
 
     def wait_for_database(self, error: Exception) -> None:
-        if not self.waiting:
-            logger.warning("The database does not answer, waiting for it: %s", error.args[-1])
-        self.waiting = True
+        logger.warning("The database does not answer, waiting for it: %s", error.args[-1])
         self.startup_delay = False
-        connection.close()
-        beat()
-        time.sleep(self.interval)
+        while self.running:
+            beat()
+            connection.close()
+            time.sleep(self.interval)
+            with suppress(DatabaseError, InterfaceError):
+                DBTaskResult.objects.exists()
+                logger.info("The database answers again")
+                return
 
     def take_up_code(self) -> bool:
         """Start over with the changed code. If that would fail, go on with the old code and say so."""
@@ -89,14 +93,18 @@ class Code:
         self.accept()
 
     def accept(self) -> None:
-        self.accepted = self.looked = self._look()
+        self.accepted = self._look()
 
     @property
     def changed(self) -> bool:
         return self._look() != self.accepted
 
     def _look(self) -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in self.folder.glob("[!.]*/**/*.py")}
+        times = {}
+        for path in self.folder.glob("[!.]*/**/*.py"):
+            with suppress(FileNotFoundError):  # editors replace files
+                times[path] = path.stat().st_mtime_ns
+        return times
 
 
 def beat() -> None:
