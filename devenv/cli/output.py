@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SIGNS = {Status.WORKING: "..", Status.DONE: "ok", Status.WARNING: "!!", Status.FAILED: "XX"}
 STYLES = {Status.WORKING: "cyan", Status.DONE: "green", Status.WARNING: "yellow", Status.FAILED: "red"}
+PIPE_WIDTH = 1000
 SERVICE_COLOURS = (
     "cyan",
     "yellow",
@@ -52,6 +53,8 @@ class Output:
             no_color=self._color is False or None,
             highlight=False,
             soft_wrap=True,
+            # A pipe has no width: there a table is as wide as its content.
+            width=None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_WIDTH,
         )
 
     def progress(self) -> AbstractContextManager[EventSink]:
@@ -248,7 +251,7 @@ class _Live:
 
     def __exit__(self, *exception: object) -> None:
         assert self._live is not None
-        self._live.__exit__(*exception)
+        self._live.stop()
 
     def emit(self, event: Event) -> None:
         import time

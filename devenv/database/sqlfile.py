@@ -7,12 +7,12 @@ import gzip
 import lzma
 import re
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import zstandard
 
 from devenv.errors import SeedError
-from pathlib import Path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

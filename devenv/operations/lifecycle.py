@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
-from devenv.operations.status import configured_ports
+from devenv.operations.session import configured_ports
 from devenv.operations.up import DEFAULT_TIMEOUT
 from devenv.operations.wait import Ascent
 

@@ -59,11 +59,11 @@ def mysql_probe() -> str:
 def mail_probe(smtp_port: int, web_port: int) -> str:
     """An SMTP greeting and the web page; busybox is in the registry's image and in ours.
 
-    The client says nothing before the greeting, which MailDev would take for a spammer, and asks for
-    HTML, without which MailDev has no page.
+    The client stays silent until the greeting has had time to come: MailDev hangs up on one that talks,
+    or closes its side, before. And it asks for HTML, without which MailDev has no page.
     """
     return (
-        f"busybox nc -w 2 127.0.0.1 {smtp_port} </dev/null | grep -q ^220 "
+        f"(sleep 0.5; printf 'QUIT\\r\\n') | busybox nc -w 3 127.0.0.1 {smtp_port} | grep -q ^220 "
         f"|| {{ echo 'no SMTP greeting on port {smtp_port}'; exit 1; }}; "
         f"busybox wget -q -T 2 -O /dev/null --header 'Accept: text/html' http://127.0.0.1:{web_port}/ "
         f"|| {{ echo 'no web page on port {web_port}'; exit 1; }}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import sys
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -299,7 +300,7 @@ def test_debian_13s_address_follows_a_one_line_source(source: str, expected: str
         ),
         (
             (
-                "# a comment\nTypes: deb\nURIs:\n http://a.test/debian\n http://b.test/debian\nSuites: bookworm\n# another\n"
+                "# a comment\nTypes: deb\nURIs:\n http://a.test/debian\n# another\n http://b.test/debian\nSuites: bookworm\n"
                 "Components: main\n"
             ),
             f"URIs: http://a.test/debian http://b.test/debian|{KEYRING}",
@@ -491,5 +492,7 @@ def test_a_streams_own_failure_goes_before_its_readers() -> None:
 
     with pytest.raises(OperationError, match="exit status 7"):
         read_broken(("sh", "-c", "echo x; exit 7"))
+    began = time.monotonic()
     with pytest.raises(ValueError, match="truncated"):
         read_broken(("sh", "-c", "echo x; exec sleep 60"))
+    assert time.monotonic() - began < 30, "the command was waited for, not ended"

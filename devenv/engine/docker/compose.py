@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devenv.engine.api import BuildRequest, ExecResult, LineSink
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
@@ -65,7 +65,7 @@ class Compose:
 
         lines: list[str] = []
         with _translated(f"run a command in {service}"):
-            stream = _whales(compose_file).compose.run(
+            stream: Any = _whales(compose_file).compose.run(
                 service,
                 list(command),
                 envs=dict(environment),
@@ -75,8 +75,7 @@ class Compose:
                 stream=True,
             )
             try:
-                for _, raw in stream:  # type: ignore[misc, union-attr] # `stream=True` gives an iterator
-                    lines.append(raw.decode(errors="replace").rstrip())  # type: ignore[union-attr]
+                lines.extend(raw.decode(errors="replace").rstrip() for _, raw in stream)
             except DockerException as error:
                 return ExecResult(error.return_code, "\n".join(lines))
         return ExecResult(0, "\n".join(lines))
@@ -88,7 +87,7 @@ class Compose:
 
         tail: deque[str] = deque(maxlen=EVIDENCE_LINES)
         try:
-            stream = python_on_whales.DockerClient().buildx.build(
+            stream: Any = python_on_whales.DockerClient().buildx.build(
                 request.context,
                 tags=[request.tag],
                 build_args=dict(request.build_args),
@@ -99,7 +98,7 @@ class Compose:
                 progress="plain",
                 stream_logs=True,
             )
-            for raw in stream:  # type: ignore[union-attr] # `stream_logs=True` gives an iterator
+            for raw in stream:
                 line = ANSI.sub("", str(raw)).rstrip()
                 if line:
                     tail.append(line)

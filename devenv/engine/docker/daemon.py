@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from contextlib import suppress
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from devenv.engine.api import (
@@ -18,32 +17,21 @@ from devenv.engine.api import (
     PortHolder,
     ProbeResult,
 )
+from devenv.engine.docker.connection import Connected
 from devenv.model import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    import docker
 
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_NUMBER = "com.docker.compose.container-number"
 COMPOSE_ONE_OFF = "com.docker.compose.oneoff"
-API_TIMEOUT = 120
-"""Seconds for one answer of the engine: creating a container on a busy disk can take many."""
 
 
-class Daemon:
-    """The engine's daemon, reached as the `docker` client's current context says."""
-
-    @cached_property
-    def _client(self) -> docker.DockerClient:
-        import docker
-
-        from devenv.engine.docker.translate import translated
-
-        with translated("connect"):
-            return docker.from_env(timeout=API_TIMEOUT)
+class Daemon(Connected):
+    """The engine's daemon: what there is, and single objects."""
 
     def _translated(self, doing: str) -> Any:
         from devenv.engine.docker.translate import translated
@@ -242,7 +230,7 @@ def _line(container: ObservedContainer, raw: bytes) -> LogLine:
     return LogLine(container.service, container.name, stamp, text.rstrip("\r"))
 
 
-def _interleaved(streams: list[tuple[ObservedContainer, Iterator[bytes]]]) -> Iterator[LogLine]:
+def _interleaved(streams: Sequence[tuple[ObservedContainer, Iterator[bytes]]]) -> Iterator[LogLine]:
     """Lines of several streams as they come, until the last of them ends."""
     lines: queue.Queue[LogLine | None] = queue.Queue()
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from devenv.engine.api import LineSink, ObservedImage
+from devenv.engine.docker.connection import Connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    import docker
 
 PULL_PROGRESS_EVERY = 20
 """One line of progress for so many messages: the engine sends many a second for each layer."""
 
 
-class Images:
+class Images(Connected):
     """The engine's image store."""
-
-    _client: docker.DockerClient
 
     def images(self, references: Iterable[str]) -> Mapping[str, ObservedImage]:
         """Those of the images that are on the engine, by reference."""
