@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,13 +78,20 @@ def restart(ctx: typer.Context, services: Annotated[list[str], typer.Argument(me
     context.output.result("devenv.restart/1", result, lambda: context.output.print(text))
 
 
-def status(ctx: typer.Context) -> None:
+def status(
+    ctx: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, until Ctrl-C.")] = False,
+) -> None:
     """Show services, health, image source, ports, URLs and the database's data."""
+    from devenv.operations.status import changes
     from devenv.operations.status import status as operation
 
     context: Context = ctx.obj
-    report = operation(context.session())
-    context.output.result("devenv.status/1", report, lambda: show_status(context.output, report))
+    session = context.session()
+    for report in changes(session) if watch else (operation(session),):
+        if watch:
+            context.output.clear()
+        context.output.result("devenv.status/1", report, partial(show_status, context.output, report))
 
 
 def ask(question: str) -> bool:

@@ -29,7 +29,7 @@ def setup(ctx: typer.Context) -> None:
     context.output.result("devenv.setup/1", {"done": list(done), **report}, human)
 
 
-def run_setup(context: Context) -> tuple[str, ...]:
+def run_setup(context: Context, command: str = "setup") -> tuple[str, ...]:
     """Say what is missing, ask, and do it; the titles of the steps that were done."""
     installer = context.wiring.setup()
     steps = installer.plan()
@@ -43,7 +43,7 @@ def run_setup(context: Context) -> tuple[str, ...]:
             if sys.stdin.isatty()
             else "these steps change this machine",
             code="confirmation_needed",
-            hint="say `devenv setup --yes` to do them",
+            hint=f"say `devenv {command} --yes` to do them",
         )
     for warning in installer.execute(steps, lambda step: context.output.note(f"=> {step.title}", "cyan")):
         context.output.note(f"!! {warning}", "yellow")
@@ -77,7 +77,7 @@ def onboard(
     from devenv.operations.up import up as operation
 
     context: Context = ctx.obj
-    done = run_setup(context)
+    done = run_setup(context, "onboard")
     with context.output.progress() as events:
         result = operation(context.session(events), UpOptions(timeout=timeout))
     report = observe.run_check(context)

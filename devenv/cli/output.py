@@ -107,6 +107,11 @@ class Output:
         """One line of a result for people."""
         self.console().print(text, style=style, markup=False)
 
+    def clear(self) -> None:
+        """Begin again at the top of a terminal's page; a pipe gets one result behind the other."""
+        if sys.stdout.isatty() and not self.as_json:
+            self.console().clear()
+
     def raw(self, text: str) -> None:
         """Text exactly as it is, for what is meant to be piped."""
         sys.stdout.write(text)

@@ -77,6 +77,7 @@ class _Chain:
     session: Session
     now: StatusReport
     _report: dict[str, Any] = field(default_factory=dict)
+    _old_mail: frozenset[str] = frozenset()
 
     def links(self) -> Iterator[tuple[str, Callable[[], str]]]:
         """Every link that the settings ask for."""
@@ -98,6 +99,8 @@ class _Chain:
     def job(self) -> str:
         """A report is asked for, and the taskrunner draws it."""
         path = self.session.settings.check.report or ""
+        # A reset database counts from the start again: an old mail may have the new one's subject.
+        self._old_mail = frozenset(mail.id for mail in self._mailbox().messages())
         response = self._request("POST", path)
         self._report = _json(response, path)
         queued = time.monotonic()
@@ -141,15 +144,19 @@ class _Chain:
     def mail(self) -> str:
         """The mail with the link is in the catcher."""
         subject = str(self._report["mail_subject"])
-        box = Mailbox(self.session.settings.bind, self._port(mailcatcher.NAME, mailcatcher.WEB_PORT))
+        box = self._mailbox()
         begun = time.monotonic()
         while True:
-            found = next((mail for mail in box.messages() if mail.subject == subject), None)
+            new = (mail for mail in box.messages() if mail.id not in self._old_mail)
+            found = next((mail for mail in new if mail.subject == subject), None)
             if found is not None:
                 return f'"{found.subject}" to {", ".join(found.recipients)} is in the catcher'
             if time.monotonic() - begun > PATIENCE:
                 raise OperationError(f'no mail with the subject "{subject}" within {PATIENCE:g} s')
             time.sleep(POLL_SECONDS)
+
+    def _mailbox(self) -> Mailbox:
+        return Mailbox(self.session.settings.bind, self._port(mailcatcher.NAME, mailcatcher.WEB_PORT))
 
     def _port(self, service: str, target: int) -> int:
         row = next(row for row in self.now.services if row.name == service)

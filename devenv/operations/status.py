@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from devenv.operations.session import Session, configured_ports
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from devenv.engine.api import ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
@@ -71,6 +72,17 @@ def status(session: Session) -> StatusReport:
     return report(session, project, observed, memory)
 
 
+def changes(session: Session, interval: float = 1.0) -> Iterator[StatusReport]:
+    """The status now, and again whenever it is another one; looked at every `interval` seconds."""
+    last: StatusReport | None = None
+    while True:
+        now = status(session)
+        if now != last:
+            last = now
+            yield now
+        time.sleep(interval)
+
+
 def report(session: Session, project: Project, observed: ObservedState, memory: Memory) -> StatusReport:
     """Put together what is defined and what is observed."""
     labels = _image_labels(session, observed)
@@ -78,7 +90,7 @@ def report(session: Session, project: Project, observed: ObservedState, memory: 
     return StatusReport(
         environment=project.environment,
         project=project.name,
-        state=_overall(rows),
+        state=_overall(rows, project.services),
         services=rows,
         database=_database(observed, memory),
     )
@@ -140,18 +152,18 @@ def _source(image: str, built: Mapping[str, bool], memory: Memory) -> str:
     return "pulled" if image in memory.pulled else "present"
 
 
-def _overall(rows: tuple[ServiceRow, ...]) -> str:
+def _overall(rows: tuple[ServiceRow, ...], services: tuple[Service, ...]) -> str:
     """One word for the environment: healthy, starting, unhealthy, partial, stopped or absent."""
-    wanted = [row for row in rows if row.replicas or row.state != "absent"]
-    if not wanted:
+    wanted = [row for row, service in zip(rows, services, strict=True) if service.replicas or row.replicas]
+    if all(row.state == "absent" for row in wanted):
         return "absent"
-    if not any(row.replicas for row in rows):
+    if not any(row.replicas for row in wanted):
         return "stopped"
-    healths = {row.health for row in rows if row.replicas}
+    healths = {row.health for row in wanted if row.replicas}
     for word in ("unhealthy", "starting"):
         if word in healths:
             return word
-    return "healthy" if all(row.state == "running" for row in rows) else "partial"
+    return "healthy" if all(row.state == "running" for row in wanted) else "partial"
 
 
 def _database(observed: ObservedState, memory: Memory) -> DatabaseRow:

@@ -46,7 +46,7 @@ class Daemon(Connected):
         return EngineInfo(
             version=version.get("Version", ""),
             api_version=version.get("ApiVersion", ""),
-            endpoint=self._client.api.base_url,
+            endpoint=_endpoint(self._client.api),
             root_directory=info.get("DockerRootDir", ""),
             storage_driver=info.get("Driver", ""),
             memory_bytes=int(info.get("MemTotal", 0)),
@@ -181,6 +181,12 @@ class Daemon(Connected):
         with self._translated(f"create network {name}"):
             if not self._client.api.networks(names=[f"^{name}$"]):
                 self._client.api.create_network(name, driver="bridge", labels=dict(labels))
+
+
+def _endpoint(api: Any) -> str:
+    """Where the daemon is reached, as `DOCKER_HOST` would name it."""
+    path = getattr(api.get_adapter(api.base_url), "socket_path", None)
+    return f"unix://{path}" if path else str(api.base_url)
 
 
 def observed_container(raw: Mapping[str, Any]) -> ObservedContainer:
