@@ -51,6 +51,7 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
             )
         if observed.containers:
             session.engine.down(_compose_file(session), _teller(session))
+            session.events.emit(Event("containers", Status.DONE, "removed"))
         removed = tuple(volume.name for volume in observed.volumes) if volumes else ()
         for name in removed:
             session.engine.remove_volume(name)
@@ -69,6 +70,7 @@ def stop(session: Session, names: tuple[str, ...]) -> ServicesResult:
         wanted = tuple(name for name in chosen if name in running)
         if wanted:
             session.engine.stop(_compose_file(session), wanted, _teller(session))
+            session.events.emit(Event("containers", Status.DONE, "stopped"))
     return ServicesResult(session.identity.project, wanted)
 
 

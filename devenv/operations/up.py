@@ -195,6 +195,7 @@ def _converge(session: Session, desired: _Desired) -> Plan:
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
         session.engine.create(session.workspace.compose_file, names, _teller(session))
+        session.events.emit(Event("containers", Status.DONE, "created"))
     for step in plan.steps:
         if step.action == "restart":
             _restart_unhealthy(session, desired.observed)
