@@ -43,7 +43,9 @@ class Session:
     @property
     def mapped_folders(self) -> tuple[Path, ...]:
         """Folders of this machine that containers see live."""
-        return tuple(self.root / mapping.source for mapping in self.settings.backend.mappings)
+        return tuple(
+            self.root / Path(mapping.source).expanduser() for mapping in self.settings.backend.mappings
+        )
 
     def image_order(self, images: Project, memory: Memory, *, rebuild: bool = False) -> ImageOrder:
         """The order for this environment's images."""
@@ -92,6 +94,7 @@ class Session:
         """The environment as it is defined, on these ports and on this generation of the data."""
         placement = Placement(
             root=str(self.root),
+            home=str(Path.home()),
             user=user_of_mappings(info),
             ports=ports,
             seed_marker=str(self.workspace.marker_file),

@@ -26,15 +26,20 @@ DEPENDS_ON = MappingProxyType(
 )
 
 
-def environment(settings: Settings) -> Mapping[str, str]:
-    """What the application finds in its environment; the user's own values win."""
+def environment(settings: Settings, placement: Placement) -> Mapping[str, str]:
+    """What the application finds in its environment; the user's own values win.
+
+    A laptop is a place for development, with or without mapped code, hence DEBUG; what reloads is mapped.
+    """
     standard = {
+        "DEBUG": "1",
         "DB_NAME": settings.database.databases[0],
         "MAIL_HOST": mailcatcher.NAME,
         "MAIL_PORT": str(mailcatcher.SMTP_PORT),
+        "SITE_URL": entrance(settings, placement).url or "",
     }
     if settings.backend.mappings:
-        standard |= {"DEBUG": "1", "RELOAD": "1"}
+        standard["RELOAD"] = "1"
     return MappingProxyType(standard | dict(settings.backend.environment))
 
 
@@ -43,7 +48,7 @@ def mounts(settings: Settings, placement: Placement) -> tuple[Mount, ...]:
     backend = settings.backend
     mappings = tuple(
         Mount(
-            _absolute(placement.root, mapping.source),
+            _absolute(placement, mapping.source),
             mapping.target,
             is_bind=True,
             read_only=mapping.read_only,
@@ -60,7 +65,7 @@ def define(settings: Settings, placement: Placement) -> Service:
         name=NAME,
         image=NAME,
         command=backend.command,
-        environment=environment(settings),
+        environment=environment(settings, placement),
         mounts=mounts(settings, placement),
         ports=(PublishedPort(placement.port("backend.port", backend.port), PORT, settings.bind, "http"),),
         healthcheck=configured(backend.healthcheck, PORT),
@@ -71,6 +76,13 @@ def define(settings: Settings, placement: Placement) -> Service:
     )
 
 
-def _absolute(root: str, source: str) -> str:
-    """Relative to the root, without `./`: the engine wants absolute paths."""
-    return str(PurePosixPath(root) / source)
+def entrance(settings: Settings, placement: Placement) -> PublishedPort:
+    """Where a visitor reaches the application: the frontend's port."""
+    return PublishedPort(placement.port("frontend.port", settings.frontend.port), 80, settings.bind, "http")
+
+
+def _absolute(placement: Placement, source: str) -> str:
+    """Relative to the root, without `./`: the engine wants absolute paths, and knows no `~`."""
+    if source == "~" or source.startswith("~/"):
+        return str(PurePosixPath(placement.home) / source[2:])
+    return str(PurePosixPath(placement.root) / source)

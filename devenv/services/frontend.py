@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from devenv.model import Condition, Mount, PublishedPort, Service
+from devenv.model import Condition, Mount, Service
 from devenv.services import backend
 from devenv.services.probes import configured
 
@@ -24,7 +24,7 @@ def define(settings: Settings, placement: Placement) -> Service:
         name=NAME,
         image=NAME,
         mounts=(Mount(backend.GENERATED, settings.backend.generated, is_bind=False, read_only=True),),
-        ports=(PublishedPort(placement.port("frontend.port", frontend.port), PORT, settings.bind, "http"),),
+        ports=(backend.entrance(settings, placement),),
         healthcheck=configured(frontend.healthcheck, PORT),
         depends_on=MappingProxyType({backend.NAME: Condition.STARTED}),
         init=True,

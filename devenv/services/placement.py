@@ -19,6 +19,7 @@ class Placement:
     """
 
     root: str
+    home: str = ""
     user: str | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
     seed_marker: str = "marker.sql"

@@ -27,7 +27,7 @@ def define(settings: Settings, placement: Placement) -> Service:
         image=backend.NAME,
         command=taskrunner.command,
         environment=MappingProxyType(
-            dict(backend.environment(settings)) | environment | dict(taskrunner.environment)
+            dict(backend.environment(settings, placement)) | environment | dict(taskrunner.environment)
         ),
         mounts=backend.mounts(settings, placement),
         healthcheck=configured(taskrunner.healthcheck, backend.PORT),

@@ -1,0 +1,160 @@
+"""Every test starts sealed and leaves no trace.
+
+Tests under `tests/unit` and `tests/cli`, and the files beside this one, see an environment of nothing but
+PATH and language, an empty home, and no network but loopback. Those under `tests/contract` and `tests/e2e`
+build images and drive an engine, so they keep the machine's own environment (CA bundles, pip, docker) and
+get only a state folder of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from devenv.engine.bootstrap import root_file_system
+from devenv.events import NullSink
+from devenv.images.obtain import ImageOrder, obtain_all, resolve_all
+from devenv.images.recipe import BASE, fingerprint, folder_of
+from devenv.model import Image
+from tests.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from devenv.engine.api import Engine
+
+TESTS = Path(__file__).resolve().parent
+WITH_ENGINE = ("contract", "e2e")
+KEPT = frozenset({"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "VIRTUAL_ENV"})
+KEPT_PREFIXES = ("PYTHON", "PYTEST_", "COVERAGE_", "HYPOTHESIS_")
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def needs_engine(path: Path) -> bool:
+    """Whether a test file is one of those that drive a real engine."""
+    return path.is_relative_to(TESTS) and path.relative_to(TESTS).parts[0] in WITH_ENGINE
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder: nobody can forget it."""
+    for item in items:
+        if needs_engine(item.path):
+            item.add_marker(pytest.mark.docker)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The registry of environments of whoever runs the tests is never read or written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("NO_COLOR", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One empty home after the other."""
+
+    def numbered() -> Iterator[Path]:
+        root = tmp_path_factory.mktemp("homes")
+        for number in range(1_000_000):
+            home = root / str(number)
+            home.mkdir()
+            yield home
+
+    return numbered()
+
+
+@pytest.fixture(autouse=True)
+def _sealed(request: pytest.FixtureRequest, homes: Iterator[Path]) -> Iterator[None]:
+    """Give the test its environment, and fail it if it does not give that back as it was."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not needs_engine(request.path):
+            _seal(patch, next(homes))
+        before = _traces()
+        yield
+        after = _traces()
+        left = {name: after.get(name) for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        _restore(before)
+    if left:
+        pytest.fail(f"the test left traces: {left}")
+
+
+def _seal(patch: pytest.MonkeyPatch, home: Path) -> None:
+    for name in list(os.environ):
+        if name not in KEPT and not name.startswith(KEPT_PREFIXES):
+            patch.delenv(name)
+    fixed = {
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+        "TERM": "dumb",
+    }
+    for name, value in fixed.items():
+        patch.setenv(name, value)
+    patch.chdir(home)
+    for method in ("connect", "connect_ex"):
+        patch.setattr(socket.socket, method, _loopback_only(getattr(socket.socket, method)))
+
+
+def _loopback_only(method: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family == socket.AF_UNIX or address[0] not in LOOPBACK:
+            raise AssertionError(f"a sealed test connects to {address}")
+        return method(self, address)
+
+    return guarded
+
+
+def _traces() -> dict[str, str]:
+    """What a test may not leave changed: the environment, and the current folder as one more entry of it."""
+    found = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    try:
+        return found | {"(cwd)": str(Path.cwd())}
+    except FileNotFoundError:
+        return found
+
+
+def _restore(before: dict[str, str]) -> None:
+    current = os.environ.get("PYTEST_CURRENT_TEST")
+    os.environ.clear()
+    os.environ.update({name: value for name, value in before.items() if name != "(cwd)"})
+    if current is not None:
+        os.environ["PYTEST_CURRENT_TEST"] = current
+    os.chdir(before["(cwd)"])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time stands still for devenv and passes only by its own waiting: nothing waits for real."""
+    clock = Clock()
+    for module in Clock.MODULES:
+        monkeypatch.setattr(f"{module}.time", clock)
+    return clock
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Engine:
+    """The real engine of this machine."""
+    from devenv.engine.docker import DockerEngine  # noqa: PLC0415 - sealed tests do not pay for it
+
+    return DockerEngine()
+
+
+@pytest.fixture(scope="session")
+def base_image(docker_engine: Engine) -> str:
+    """Our own Debian, obtained by the product's own code; present after the first run.
+
+    It comes with the frontend's image, which the reference environment needs anyway.
+    """
+    tag = f"devenv/{BASE}:{fingerprint(folder_of(BASE))}"
+    if tag not in docker_engine.images([tag]):
+        order = ImageOrder({"frontend": Image(recipe="frontend")}, policy="auto", rebuild=True)
+        obtain_all(docker_engine, order, resolve_all(docker_engine, order), root_file_system, NullSink())
+    return tag
