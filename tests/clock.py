@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import time
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+WAITING = ("devenv.cli", "devenv.database", "devenv.operations")
 
 
 @dataclass
 class Clock:
     """Stands in for the module `time` where devenv waits or measures."""
 
-    MODULES: ClassVar[tuple[str, ...]] = (
-        "devenv.cli.observe",
-        "devenv.database.build",
-        "devenv.database.server",
-        "devenv.operations.check",
-        "devenv.operations.data",
-        "devenv.operations.reset_db",
-        "devenv.operations.up",
-        "devenv.operations.wait",
-    )
-    now: float = 1000.0
+    now: float = 1_700_000_000.0
     waits: int = 0
 
     def monotonic(self) -> float:
@@ -32,3 +30,14 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
         self.waits += 1
+
+
+def timed_modules() -> list[ModuleType]:
+    """Every module that waits for services or measures how long something took."""
+    names = [
+        f"{package}.{module.name}"
+        for package in WAITING
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
+    ]
+    modules = [importlib.import_module(name) for name in names]
+    return [module for module in modules if getattr(module, "time", None) is time]

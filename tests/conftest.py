@@ -20,7 +20,7 @@ from devenv.events import NullSink
 from devenv.images.obtain import ImageOrder, obtain_all, resolve_all
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.model import Image
-from tests.clock import Clock
+from tests.clock import Clock, timed_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,11 @@ def _sealed(request: pytest.FixtureRequest, homes: Iterator[Path]) -> Iterator[N
         before = _traces()
         yield
         after = _traces()
-        left = {name: after.get(name) for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        left = {
+            name: after.get(name)
+            for name in before.keys() | after.keys()
+            if before.get(name) != after.get(name)
+        }
         _restore(before)
     if left:
         pytest.fail(f"the test left traces: {left}")
@@ -134,8 +138,8 @@ def _restore(before: dict[str, str]) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Time stands still for devenv and passes only by its own waiting: nothing waits for real."""
     clock = Clock()
-    for module in Clock.MODULES:
-        monkeypatch.setattr(f"{module}.time", clock)
+    for module in timed_modules():
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

@@ -92,7 +92,7 @@ def _not_found(folder: Path) -> ConfigError:
                 where=str(folder),
                 key="",
                 text=f"no {CONFIG_NAME} here or in a folder above",
-                hint="create one with `devenv init`; an empty file is the reference environment",
+                hint="create one with `touch devenv.yaml`: an empty file is the reference environment",
             ),
         )
     )
