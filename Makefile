@@ -11,7 +11,7 @@ DEVENV := $(VENV)/bin/devenv
 # Stamps: what was installed, and from which pyproject.toml. A second `make up` spends nothing on it.
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
-PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
+PIP_INSTALL := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 
 .PHONY: help
 help: ## show this list
@@ -82,10 +82,10 @@ define make_venv
 set -eu; \
 if $(PY) -m pip --version >/dev/null 2>&1; then exit 0; fi; \
 python=; \
-for candidate in $${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do \
+for candidate in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \
 	if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then python=$$candidate; break; fi; \
 done; \
-if [ -z "$$python" ]; then echo "error: no Python 3.11 or newer found" >&2; echo "hint: install one, or name it: make PYTHON=path/to/python3" >&2; exit 1; fi; \
+if [ -z "$$python" ]; then echo "error: no Python 3.11 or newer found as: $${PYTHON:-python3, python3.11 ... python3.14}" >&2; echo "hint: install one, or name it: make PYTHON=path/to/python3" >&2; exit 1; fi; \
 if ! "$$python" -c 'import ensurepip' >/dev/null 2>&1; then \
 	package=$$(basename "$$python")-venv; \
 	if ! command -v apt-get >/dev/null 2>&1; then echo "error: $$python has no ensurepip" >&2; echo "hint: install your distribution's package for Python's venv" >&2; exit 1; fi; \

@@ -48,7 +48,8 @@ def test_without_a_file_the_error_names_the_folder_and_the_next_command(tmp_path
         assert caught.value.code == "config_not_found"
         assert caught.value.where == str(tmp_path)
         assert (
-            caught.value.hint == "create one with `touch devenv.yaml`: an empty file is the reference environment"
+            caught.value.hint
+            == "create one with `touch devenv.yaml`: an empty file is the reference environment"
         )
 
 

@@ -1,0 +1,113 @@
+"""One environment that is up for tests which read or mend, and fresh projects for those which break."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.support import LIVE, SERVICES, Snapshot, Stack, client, copy_sources, snapshot
+from tests.harness import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    import docker
+
+    from tests.harness import Outcome
+
+SMALL_SEED = "CREATE TABLE kept (id INT PRIMARY KEY);\nINSERT INTO kept VALUES (1), (2), (3);\n"
+
+
+@dataclass(frozen=True)
+class Born:
+    """The shared environment, and how it came to be: from nothing but the images."""
+
+    stack: Stack
+    first_up: Outcome
+    healths: dict[str, str]
+    data: Snapshot
+    counts: dict[str, int]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what is there to see when a test fails, before its fixtures take it down."""
+    report = yield
+    if report.failed and report.when != "teardown" and LIVE:
+        top = Path(os.environ.get("DEVENV_TEST_ARTIFACTS") or REPOSITORY / "artifacts")
+        folder = top / re.sub(r"[^\w.-]+", "-", item.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "failure.txt").write_text(report.longreprtext, encoding="utf-8")
+        for stack in list(LIVE):
+            stack.keep_artifacts(folder)
+    return report
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[docker.APIClient]:
+    found = client()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def new_stack(
+    api: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Stack]]:
+    """Makes projects; each is removed from the engine at the end, whatever happened."""
+    made: list[Stack] = []
+
+    def make(folder: Path | None = None, *, name: str | None = None, sources: bool = True) -> Stack:
+        root = folder or tmp_path_factory.mktemp("project")
+        root.mkdir(parents=True, exist_ok=True)
+        if sources:
+            copy_sources(root)
+        stack = Stack(root, api, name)
+        made.append(stack)
+        LIVE.append(stack)
+        return stack
+
+    yield make
+    for stack in made:
+        stack.remove()
+
+
+@pytest.fixture
+def own(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
+    """A project that nobody else uses; small data, so that it is up quickly."""
+    stack = new_stack()
+    stack.write("fixtures/small.sql", SMALL_SEED)
+    stack.configure(database={"seed": ["fixtures/small.sql"]})
+    yield stack
+    stack.remove()
+    LIVE.remove(stack)
+
+
+@pytest.fixture(scope="session")
+def born(new_stack: Callable[..., Stack]) -> Born:
+    """The shared environment, just brought up."""
+    stack = new_stack()
+    first = stack.run("up", "--json").ok()
+    data = snapshot(stack.engine)
+    counts = {table: stack.engine.count(table) for table in data.definitions}
+    return Born(stack, first, stack.engine.healths(), data, counts)
+
+
+@pytest.fixture
+def stack(born: Born) -> Stack:
+    """The shared environment, whole: what the test before left broken is mended first."""
+    shared = born.stack
+    if shared.changed:
+        shared.restore()
+    if shared.changed or not shared.is_whole():
+        shared.up()
+        shared.changed = False
+    assert set(shared.engine.healths()) == set(SERVICES)
+    return shared

@@ -1,0 +1,678 @@
+"""An engine in memory that does what its protocol says, remembers what it was asked, and fails where it is told to.
+
+`calls` holds every call as one line of text; `changes` those that change something. `tests/contract` runs
+the same cases on this engine and on the real one, so that a test on the fake means something.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from devenv.cli.context import Wiring
+from devenv.engine.api import (
+    BuildRequest,
+    ContainerRequest,
+    EngineInfo,
+    ExecResult,
+    LineSink,
+    LogLine,
+    ObservedContainer,
+    ObservedImage,
+    ObservedState,
+    ObservedVolume,
+    PortHolder,
+    ProbeResult,
+    PullDeniedError,
+    RegistryUnreachableError,
+)
+from devenv.errors import OperationError
+from devenv.model import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from devenv.cli.context import Setup
+    from devenv.engine.api import Engine
+    from devenv.engine.setup_plan import SetupStep
+    from devenv.events import Event, EventSink, Status
+
+STARTED_AT = "2026-01-02T03:04:05Z"
+READS = ("info", "observe", "published ports", "images", "state of", "log of", "logs of")
+STATEMENT_ENDS = re.compile(r"[;&\n]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one look at a started container shows."""
+
+    health: str | None = "healthy"
+    state: str = "running"
+    exit_status: int = 0
+    probe: ProbeResult | None = None
+    error: str = ""
+    oom_killed: bool = False
+
+
+STARTING = Turn("starting")
+HEALTHY = Turn("healthy")
+
+
+def unhealthy(output: str = "no answer", exit_status: int = 1) -> Turn:
+    """A running container whose probe failed often enough."""
+    return Turn("unhealthy", probe=ProbeResult(exit_status, output))
+
+
+def exited(exit_status: int = 0, *, oom_killed: bool = False, error: str = "") -> Turn:
+    """A container whose process ended."""
+    return Turn(None, "exited", exit_status, oom_killed=oom_killed, error=error)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A command inside a container, with all that was written to it."""
+
+    container: str
+    command: tuple[str, ...]
+    stdin: bytes
+    environment: Mapping[str, str]
+    user: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Container and command on one line."""
+        return f"{self.container}: {' '.join(self.command)}"
+
+
+Answer = ExecResult | Exception
+
+
+@dataclass
+class FakeContainer:
+    """One container: of a Compose project where `project` is set, else made by `run_container`."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    project: str = ""
+    service: str = ""
+    number: int = 1
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[int, int] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    turns: list[Turn] = field(default_factory=lambda: [Turn(None, "created")])
+    stop_status: int = 0
+
+    @property
+    def now(self) -> Turn:
+        """What the last look showed."""
+        return self.turns[0]
+
+    def look(self) -> Turn:
+        """Look once; the next look shows the next turn, the last one stays."""
+        turn = self.turns[0]
+        if len(self.turns) > 1:
+            del self.turns[0]
+        return turn
+
+    def observed(self) -> ObservedContainer:
+        """Look once, as the engine reports it."""
+        turn = self.look()
+        running = turn.state == "running"
+        return ObservedContainer(
+            id=self.id,
+            name=self.name,
+            service=self.service,
+            number=self.number,
+            state=turn.state,
+            health=turn.health,
+            probe=turn.probe,
+            exit_status=turn.exit_status,
+            error=turn.error,
+            oom_killed=turn.oom_killed,
+            image=self.image,
+            image_id=self.image_id,
+            started_at=STARTED_AT if running else "",
+            labels=self.labels,
+            volumes=self.volumes,
+            ports=self.ports if running else {},
+        )
+
+
+@dataclass
+class FakeEngine:
+    """`devenv.engine.api.Engine` in memory.
+
+    `registry` is what can be pulled, None where no registry answers. `scripts` holds what the looks at a
+    container show after each start, by service or container name. `answers` holds what commands inside
+    containers give, by regular expression over `container: command`; the first that fits wins. `failures`
+    holds the error for every call that starts with a text.
+    """
+
+    version: str = "26.1.5"
+    root_directory: str = "/var/lib/elsewhere"
+    registry: set[str] | None = None
+    present: dict[str, ObservedImage] = field(default_factory=dict)
+    scripts: dict[str, list[Turn]] = field(default_factory=dict)
+    answers: list[tuple[str, Answer]] = field(default_factory=list)
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
+    foreign: list[PortHolder] = field(default_factory=list)
+    written: list[tuple[str, str]] = field(default_factory=list)
+    """Log lines in their order: service or container, and text."""
+    calls: list[str] = field(default_factory=list)
+    executed: list[Execution] = field(default_factory=list)
+    built: list[BuildRequest] = field(default_factory=list)
+    secrets: list[dict[str, str]] = field(default_factory=list)
+    """Content of each build's secrets, as it was during the build."""
+    containers: dict[str, FakeContainer] = field(default_factory=dict)
+    volumes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    networks: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _count: int = 0
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # -- for tests
+
+    @property
+    def changes(self) -> list[str]:
+        """The calls that change something."""
+        return [call for call in self.calls if not call.startswith(READS)]
+
+    def called(self, start: str) -> list[str]:
+        """The calls that start with a text."""
+        return [call for call in self.calls if call.startswith(start)]
+
+    def fail(self, call: str, error: Exception) -> None:
+        """From now on every call that starts with this text raises the error."""
+        self.failures.append((call, error))
+
+    def mend(self) -> None:
+        """From now on nothing fails any more, and nothing is remembered of what was called."""
+        self.failures.clear()
+        self.calls.clear()
+
+    def answer(self, pattern: str, output: str = "", exit_status: int = 0) -> None:
+        """From now on a command that fits the pattern gives this, before any answer that was given earlier."""
+        self.answers.insert(0, (pattern, ExecResult(exit_status, output)))
+
+    def turn(self, container: str, *turns: Turn) -> None:
+        """From now on looks at this container show these turns."""
+        self.containers[container].turns = list(turns)
+
+    def add_image(self, reference: str, labels: Mapping[str, str] | None = None) -> str:
+        """Put an image on the engine; its id."""
+        self._count += 1
+        identity = f"sha256:{self._count:04d}"
+        self.present[reference] = ObservedImage(reference, identity, labels or {})
+        return identity
+
+    # -- the protocol
+
+    def info(self) -> EngineInfo:
+        self._called("info")
+        return EngineInfo(
+            version=self.version,
+            api_version="1.45",
+            endpoint="memory://",
+            root_directory=self.root_directory,
+            storage_driver="overlay2",
+            memory_bytes=8 * 2**30,
+            cpus=2,
+        )
+
+    def observe(self, project: str) -> ObservedState:
+        self._called(f"observe {project}")
+        containers = [one.observed() for one in self.containers.values() if one.project == project]
+        volumes = [
+            ObservedVolume(name, labels)
+            for name, labels in sorted(self.volumes.items())
+            if labels.get(Label.PROJECT) == project
+        ]
+        return ObservedState(tuple(containers), tuple(volumes))
+
+    def published_ports(self) -> tuple[PortHolder, ...]:
+        self._called("published ports")
+        own = [
+            PortHolder(port, one.name, one.project or None)
+            for one in self.containers.values()
+            if one.now.state == "running"
+            for port in one.ports.values()
+        ]
+        return (*self.foreign, *own)
+
+    def images(self, references: Iterable[str]) -> Mapping[str, ObservedImage]:
+        self._called("images")
+        return {reference: self.present[reference] for reference in references if reference in self.present}
+
+    def pull(self, reference: str, on_line: LineSink) -> None:
+        self._called(f"pull {reference}")
+        if self.registry is None:
+            raise RegistryUnreachableError(
+                f"the registry of {reference} cannot be reached", evidence=("connection refused",)
+            )
+        if reference not in self.registry:
+            raise PullDeniedError(f"the registry does not give {reference}", evidence=("not found",))
+        on_line("1 of 2 MB")
+        with self._lock:
+            self.add_image(reference)
+
+    def build(self, request: BuildRequest, on_line: LineSink) -> None:
+        self._called(f"build {request.tag}")
+        with self._lock:
+            self.built.append(request)
+            self.secrets.append({name: path.read_text() for name, path in request.secrets.items()})
+            on_line("#1 exporting")
+            self.add_image(request.tag, request.labels)
+
+    def import_image(self, tar: Iterable[bytes], reference: str, labels: Mapping[str, str]) -> None:
+        self._called(f"import {reference}")
+        assert b"".join(tar), "an empty root file system"
+        self.add_image(reference, labels)
+
+    def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
+        self._called(f"create {' '.join(services) if services is not None else 'all'}")
+        document = _compose(compose_file)
+        name = document["name"]
+        definitions = document["services"]
+        self._create_networks(document)
+        for service in _with_dependencies(definitions, services):
+            self._create_service(document, service, definitions[service], on_line)
+        for one in [one for one in self.containers.values() if one.project == name]:
+            wanted = definitions.get(one.service)
+            if wanted is None or one.number > _replicas(wanted):
+                del self.containers[one.name]
+
+    def _create_networks(self, document: Mapping[str, Any]) -> None:
+        for network in (document.get("networks") or {}).values():
+            self.networks.setdefault(network["name"], network.get("labels") or {})
+
+    def _create_service(
+        self, document: Mapping[str, Any], service: str, definition: Mapping[str, Any], on_line: LineSink
+    ) -> None:
+        image = self.present.get(definition["image"])
+        if image is None:
+            raise _compose_failed("create the containers", f"No such image: {definition['image']}")
+        keys = {key: value["name"] for key, value in (document.get("volumes") or {}).items()}
+        mounted: dict[str, str] = {}
+        for mount in definition.get("volumes") or ():
+            if mount["type"] == "bind" and not Path(mount["source"]).exists():
+                raise _compose_failed("create the containers", f"{mount['source']} does not exist")
+            if mount["type"] == "volume":
+                volume = keys[mount["source"]]
+                self.volumes.setdefault(volume, document["volumes"][mount["source"]].get("labels") or {})
+                mounted[mount["target"]] = volume
+        ports = dict(_published(port) for port in definition.get("ports") or ())
+        for number in range(1, _replicas(definition) + 1):
+            name = f"{document['name']}-{service}-{number}"
+            before = self.containers.get(name)
+            if before and (before.definition, before.image_id) == (definition, image.id):
+                continue
+            on_line(f"Container {name}  {'Recreated' if before else 'Created'}")
+            self.containers[name] = FakeContainer(
+                id=self._identity(name),
+                name=name,
+                image=definition["image"],
+                image_id=image.id,
+                project=document["name"],
+                service=service,
+                number=number,
+                definition=definition,
+                labels=definition.get("labels") or {},
+                volumes=mounted,
+                ports=ports,
+            )
+
+    def down(self, compose_file: Path, on_line: LineSink, *, volumes: bool = False) -> None:
+        self._called("down with volumes" if volumes else "down")
+        document = _compose(compose_file)
+        for one in [one for one in self.containers.values() if one.project == document["name"]]:
+            on_line(f"Container {one.name}  Removed")
+            del self.containers[one.name]
+        for network in (document.get("networks") or {}).values():
+            self.networks.pop(network["name"], None)
+        if volumes:
+            for volume in (document.get("volumes") or {}).values():
+                self.volumes.pop(volume["name"], None)
+
+    def stop(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
+        self._called(f"stop {' '.join(services) if services is not None else 'all'}")
+        project = _compose(compose_file)["name"]
+        for one in self.containers.values():
+            wanted = services is None or one.service in services
+            if one.project == project and wanted and one.now.state == "running":
+                on_line(f"Container {one.name}  Stopped")
+                one.turns = [Turn(None, "exited")]
+
+    def run_once(
+        self, compose_file: Path, service: str, command: Sequence[str], environment: Mapping[str, str]
+    ) -> ExecResult:
+        definition = _compose(compose_file)["services"][service]
+        if definition["image"] not in self.present:
+            raise _compose_failed(f"run a command in {service}", f"No such image: {definition['image']}")
+        execution = Execution(service, tuple(command), b"", dict(environment))
+        self._called(f"run once {execution.text}")
+        return self._answered(execution)
+
+    def start_container(self, container_id: str) -> None:
+        container = self._container(container_id, "start")
+        self._called(f"start {container.name}")
+        if container.now.state != "running":
+            self._start(container)
+
+    def restart_container(self, container_id: str, timeout: int) -> None:
+        del timeout
+        container = self._container(container_id, "restart")
+        self._called(f"restart {container.name}")
+        self._start(container)
+
+    def _start(self, container: FakeContainer) -> None:
+        usual = Turn("healthy" if container.definition.get("healthcheck") else None)
+        script = self.scripts.get(container.service) or self.scripts.get(container.name)
+        container.turns = list(script or [usual])
+
+    def remove_container(self, name_or_id: str) -> None:
+        container = self._find(name_or_id)
+        self._called(f"remove {container.name if container else name_or_id}")
+        if container is not None:
+            del self.containers[container.name]
+
+    def run_container(self, request: ContainerRequest) -> str:
+        self._called(f"run {request.name}")
+        image = self.present.get(request.image)
+        if image is None or request.name in self.containers:
+            reason = "no such image" if image is None else "the name is in use"
+            raise OperationError(f"cannot run {request.name}: {reason}", code="engine_refused")
+        if request.network is not None and request.network not in self.networks:
+            raise OperationError(f"cannot run {request.name}: no such network", code="engine_refused")
+        for volume in request.volumes:
+            self.volumes.setdefault(volume, {})
+        program = _interpret(tuple(request.command or ()), b"", request.environment)
+        self.written += [(request.name, line) for line in program.lines]
+        usual = Turn(None) if program.goes_on else exited(program.status)
+        self.containers[request.name] = FakeContainer(
+            id=self._identity(request.name),
+            name=request.name,
+            image=request.image,
+            image_id=image.id,
+            labels=dict(request.labels),
+            volumes={path: volume for volume, path in request.volumes.items()},
+            networks=(request.network,) if request.network else (),
+            environment=dict(request.environment),
+            turns=list(self.scripts.get(request.name) or [usual]),
+            stop_status=program.stop_status,
+        )
+        return self.containers[request.name].id
+
+    def stop_container(self, name_or_id: str, timeout: int) -> int:
+        del timeout
+        container = self._container(name_or_id, "stop")
+        self._called(f"stop container {container.name}")
+        if container.now.state == "running":
+            container.turns = [exited(container.stop_status)]
+        return container.now.exit_status
+
+    def container_logs(self, name_or_id: str, tail: int) -> tuple[str, ...]:
+        container = self._container(name_or_id, "read the log of")
+        self._called(f"log of {container.name}")
+        lines = [text for name, text in self.written if name in {container.name, container.service}]
+        return tuple(lines[-tail:]) if tail else ()
+
+    def container_state(self, name_or_id: str) -> str | None:
+        self._called(f"state of {name_or_id}")
+        container = self._find(name_or_id)
+        return container.look().state if container else None
+
+    def logs(
+        self, state: ObservedState, *, tail: int | None, since: int | None, follow: bool
+    ) -> Iterator[LogLine]:
+        self._called(
+            f"logs of {' '.join(one.name for one in state.containers)} tail={tail} since={since} follow={follow}"
+        )
+        found = [
+            LogLine(one.service, one.name, f"{number:06d}", text)
+            for one in state.containers
+            for number, text in _last(
+                [
+                    (number, text)
+                    for number, (name, text) in enumerate(self.written)
+                    if name in {one.name, one.service}
+                ],
+                tail,
+            )
+        ]
+        yield from sorted(found, key=lambda line: line.at)
+
+    def execute(
+        self,
+        container_id: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        stdin: Iterable[bytes] | None = None,
+        user: str | None = None,
+    ) -> ExecResult:
+        container = self._find(container_id)
+        name = container.name if container else container_id
+        execution = Execution(name, tuple(command), b"".join(stdin or ()), dict(environment or {}), user)
+        self._called(f"execute {execution.text}")
+        if container is None:
+            return ExecResult(1, f"Error response from daemon: No such container: {container_id}\n")
+        if container.now.state != "running":
+            return ExecResult(1, f"Error response from daemon: container {container.id} is not running\n")
+        return self._answered(execution)
+
+    def attach(self, container_id: str, command: Sequence[str], *, tty: bool, user: str | None = None) -> int:
+        container = self._container(container_id, "enter")
+        execution = Execution(container.name, tuple(command), b"", {}, user)
+        self._called(f"attach{' with a terminal' if tty else ''} {execution.text}")
+        result = self._answered(execution)
+        sys.stdout.write(result.output)
+        return result.exit_status
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        self._called(f"create volume {name}")
+        self.volumes.setdefault(name, dict(labels))
+
+    def remove_volume(self, name: str) -> None:
+        self._called(f"remove volume {name}")
+        if any(name in one.volumes.values() for one in self.containers.values()):
+            raise OperationError(f"cannot remove volume {name}: volume is in use", code="engine_refused")
+        self.volumes.pop(name, None)
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        self._called(f"create network {name}")
+        self.networks.setdefault(name, dict(labels))
+
+    # -- inside
+
+    def _called(self, call: str) -> None:
+        with self._lock:
+            self.calls.append(call)
+        for start, error in self.failures:
+            if call.startswith(start):
+                raise error
+
+    def _identity(self, name: str) -> str:
+        self._count += 1
+        return f"{name}#{self._count}"
+
+    def _find(self, name_or_id: str) -> FakeContainer | None:
+        found = (one for one in self.containers.values() if name_or_id in {one.id, one.name})
+        return next(found, None)
+
+    def _container(self, name_or_id: str, doing: str) -> FakeContainer:
+        container = self._find(name_or_id)
+        if container is None:
+            raise OperationError(
+                f"cannot {doing} {name_or_id}: No such container: {name_or_id}", code="engine_refused"
+            )
+        return container
+
+    def _answered(self, execution: Execution) -> ExecResult:
+        self.executed.append(execution)
+        for pattern, answer in self.answers:
+            if re.search(pattern, execution.text):
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+        container = self.containers.get(execution.container)
+        environment = {**(container.environment if container else {}), **execution.environment}
+        program = _interpret(execution.command, execution.stdin, environment)
+        return ExecResult(program.status, "".join(f"{line}\n" for line in program.lines))
+
+
+@dataclass
+class _Program:
+    """What a command did: the lines it wrote, whether it still runs, its status, and that on SIGTERM."""
+
+    lines: list[str] = field(default_factory=list)
+    status: int = 0
+    goes_on: bool = True
+    stop_status: int = 0
+
+
+def _interpret(command: tuple[str, ...], stdin: bytes, environment: Mapping[str, str]) -> _Program:
+    """As much of a shell as the contract asks of an engine; an unknown word does nothing and goes on."""
+    program = _Program()
+    is_script = command[:2] == ("sh", "-c")
+    statements = STATEMENT_ENDS.split(command[2]) if is_script else [shlex.join(command)]
+    for words in (shlex.split(statement) for statement in statements):
+        match words:
+            case ["echo", *rest]:
+                program.lines.append(" ".join(word for word in rest if word != ">&2"))
+            case ["cat"]:
+                program.lines += stdin.decode().splitlines()
+            case ["printenv", name]:
+                program.lines.append(environment[name])
+            case ["exit", status]:
+                program.status, program.goes_on = int(status), False
+                return program
+            case ["trap", action, "TERM"]:
+                program.stop_status = int(action.removeprefix("exit "))
+            case ["true"]:
+                program.goes_on = False
+            case _:
+                pass
+    return program
+
+
+def _compose(file: Path) -> dict[str, Any]:
+    """The Compose file as Compose understands it: `$$` is one `$`."""
+    document: dict[str, Any] = _unescaped(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return document
+
+
+def _unescaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unescaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unescaped(item) for item in value]
+    return value.replace("$$", "$") if isinstance(value, str) else value
+
+
+def _with_dependencies(definitions: Mapping[str, Any], services: Sequence[str] | None) -> list[str]:
+    queue = list(definitions if services is None else services)
+    wanted: set[str] = set()
+    while queue:
+        name = queue.pop()
+        if name not in wanted:
+            wanted.add(name)
+            queue += definitions[name].get("depends_on") or ()
+    return [name for name in definitions if name in wanted]
+
+
+def _replicas(definition: Mapping[str, Any]) -> int:
+    return int((definition.get("deploy") or {}).get("replicas", 1))
+
+
+def _published(port: Any) -> tuple[int, int]:
+    """Container port and published port, of the long form or of `address:published:target`."""
+    if isinstance(port, dict):
+        return int(port["target"]), int(port["published"])
+    published, target = str(port).split(":")[-2:]
+    return int(target), int(published)
+
+
+def _last[Item](items: list[Item], count: int | None) -> list[Item]:
+    return items if count is None else items[len(items) - min(count, len(items)) :]
+
+
+def _compose_failed(doing: str, reason: str) -> OperationError:
+    return OperationError(f"Compose could not {doing}", code="compose_failed", evidence=(reason,))
+
+
+@dataclass
+class RecordingSink:
+    """Remembers every event."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    @property
+    def lines(self) -> list[str]:
+        """Every event as one line of text."""
+        return [f"{event.status} {event.resource}: {event.text}" for event in self.events]
+
+    def of(self, status: Status) -> list[str]:
+        """The texts of one status, with their resource."""
+        return [f"{event.resource}: {event.text}" for event in self.events if event.status is status]
+
+
+@dataclass
+class FakeSetup:
+    """A machine that lacks what `steps` say, until they are done."""
+
+    steps: tuple[SetupStep, ...] = ()
+    warnings: tuple[str, ...] = ()
+    done: list[str] = field(default_factory=list)
+
+    def plan(self) -> tuple[SetupStep, ...]:
+        return () if self.done else self.steps
+
+    def execute(self, steps: tuple[SetupStep, ...], on_step: Callable[[SetupStep], None]) -> tuple[str, ...]:
+        for step in steps:
+            on_step(step)
+            self.done.append(step.title)
+        return self.warnings
+
+    def report(self) -> dict[str, str]:
+        return {"engine": "26.1.5", "compose": "2.26.1", "buildx": "0.13.1", "endpoint": "memory://"}
+
+
+@contextmanager
+def no_bootstrap(suite: str) -> Iterator[Iterable[bytes]]:
+    """A root file system of three bytes."""
+    assert suite == "trixie"
+    yield io.BytesIO(b"tar")
+
+
+def fake_wiring(engine: Engine, setup: Setup | None = None) -> Wiring:
+    """The program on this engine."""
+    machine = setup or FakeSetup()
+    return Wiring(engine=lambda: engine, bootstrap=no_bootstrap, setup=lambda: machine)
+
+
+def moved(engine: FakeEngine, container: str, **changes: Any) -> None:
+    """Change what the engine knows of a container, as somebody else might have."""
+    engine.containers[container] = replace(engine.containers[container], **changes)
+
+
+if TYPE_CHECKING:
+    # mypy proves that the fakes fit.
+    _engine: Engine = FakeEngine()
+    _sink: EventSink = RecordingSink()
+    _setup: Setup = FakeSetup()
