@@ -72,6 +72,7 @@ class PublishedPort:
         if self.scheme is None:
             return None
         host = "127.0.0.1" if self.address in {"0.0.0.0", "::"} else self.address
+        host = f"[{host}]" if ":" in host else host
         port = "" if (self.scheme, self.published) == ("http", 80) else f":{self.published}"
         return f"{self.scheme}://{host}{port}" + ("/" if self.scheme == "http" else "")
 

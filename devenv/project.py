@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from devenv.config.settings import Settings
     from devenv.services.placement import Placement
 
-PORT_WITHOUT_ADDRESS = re.compile(r"^\d+(-\d+)?(:\d+(-\d+)?)(/\w+)?$")
+_NUMBER = r"(?:[\d-]|\$\{[^}]*\}|\$\w+)+"
+PORT_WITHOUT_ADDRESS = re.compile(rf"(?P<published>{_NUMBER}:)?{_NUMBER}(?:/\w+)?")
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,12 @@ def _replicas(raw: Mapping[str, Any]) -> int:
 def _bound(port: Any, bind: str) -> Any:
     """Compose publishes a port without an address on all interfaces; we say which one is meant."""
     if isinstance(port, dict):
-        return {"host_ip": bind, **port} if "published" in port else port
-    return f"{bind}:{port}" if PORT_WITHOUT_ADDRESS.match(str(port)) else port
+        return {"host_ip": bind, **port}
+    match = PORT_WITHOUT_ADDRESS.fullmatch(str(port))
+    if match is None:
+        return port
+    address = f"[{bind}]" if ":" in bind else bind
+    return f"{address}:{port}" if match["published"] else f"{address}::{port}"
 
 
 def _dependencies(raw: Any) -> dict[str, Condition]:

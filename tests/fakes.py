@@ -605,7 +605,7 @@ def _published(port: Any) -> tuple[int, int]:
     return int(target), int(published)
 
 
-def _last[Item](items: list[Item], count: int | None) -> list[Item]:
+def _last(items: list[tuple[int, str]], count: int | None) -> list[tuple[int, str]]:
     return items if count is None else items[len(items) - min(count, len(items)) :]
 
 

@@ -103,7 +103,6 @@ run_script() {
         *.sql) log "Loading $1"; client_in_database < "$1" ;;
         *.sql.gz) log "Loading $1"; gzip --decompress --stdout "$1" | client_in_database ;;
         *.sql.xz) log "Loading $1"; xz --decompress --stdout "$1" | client_in_database ;;
-        *.sql.bz2) log "Loading $1"; bunzip2 --stdout "$1" | client_in_database ;;
         *.sql.zst) log "Loading $1"; zstd --decompress --stdout --quiet "$1" | client_in_database ;;
         *) log "Ignoring $1" ;;
     esac
@@ -121,19 +120,24 @@ main() {
     done
     [[ ${1:-} == mysqld ]] || exec "$@"
 
+    local unfinished=$datadir/.initialising
+    if [[ ! -d $datadir/mysql && ! -e $unfinished ]]; then
+        local foreign
+        foreign=$(find "$datadir" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit 2> /dev/null || true)
+        [[ -z $foreign ]] || fail "$datadir is neither empty nor a MySQL server's: it holds $foreign"
+    fi
+
     if [[ $(id -u) == 0 ]]; then
         mkdir -p "$datadir"
         [[ $(stat -c %U "$datadir") == mysql ]] || chown -R mysql: "$datadir"
         exec setpriv --reuid=mysql --regid=mysql --init-groups "$0" "$@"
     fi
 
-    local unfinished=$datadir/.initialising
     if [[ -e $unfinished ]]; then
         log "Removing an initialisation that was interrupted"
-        find "$datadir" -mindepth 1 ! -path "$unfinished" -delete
+        find "$datadir" -mindepth 1 ! -path "$unfinished" ! -name lost+found -delete
         rm "$unfinished"
     fi
-    # A directory that holds anything else than a MySQL server's data is refused by mysqld itself.
     [[ -d $datadir/mysql ]] || initialise "$@"
 
     # The server and its tools read some of these names too, and none of them is needed any more.

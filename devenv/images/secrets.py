@@ -42,7 +42,7 @@ def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
         parser = configparser.RawConfigParser()
         try:
             parser.read(file, encoding="utf-8")
-        except (OSError, configparser.Error):
+        except (OSError, UnicodeDecodeError, configparser.Error):
             continue
         for section in ("global", "install"):
             if parser.has_section(section):

@@ -16,7 +16,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import docker
 import docker.errors
@@ -33,11 +33,12 @@ OWNER = (1000, 1000) if os.getuid() == 0 else (os.getuid(), os.getgid())
 KEYS = ("frontend.port", "backend.port", "mail.port", "mail.smtp_port", "database.port")
 POLL_SECONDS = 0.1
 PATIENCE = 60.0
+Found = TypeVar("Found")
 LIVE: list[Stack] = []
 """The projects that exist now: what they look like is kept when a test fails."""
 
 
-def until[T](look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+def until(look: Callable[[], Found], what: str, seconds: float = PATIENCE) -> Found:
     """What `look` gives once it is truthy; fails with `what` and the last look after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

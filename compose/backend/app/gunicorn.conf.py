@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gunicorn.glogging import Logger
+
 from config.environment import flag
 
 bind = "0.0.0.0:8000"
@@ -17,8 +19,18 @@ graceful_timeout = 5
 control_socket_disable = True
 
 accesslog = "-"
-# The load balancer probes this all day long, and nobody wants to read it.
 access_log_format = '%({x-forwarded-for}i)s "%(r)s" %(s)s %(b)s %(M)sms'
+
+
+class ProbesAside(Logger):
+    """Leaves out probes that pass: they come every other second, and nobody wants to read them."""
+
+    def access(self, resp, req, environ, request_time):
+        if req.path != "/health" or resp.status_code != 200:
+            super().access(resp, req, environ, request_time)
+
+
+logger_class = ProbesAside
 
 if reload:
     # A module that failed to import is not among those gunicorn watches by itself, and

@@ -1,6 +1,6 @@
 """Draws a campaign's figures as SVG. Pure: figures in, text out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from html import escape
 
@@ -44,10 +44,11 @@ def _plot(days: Sequence[Day]) -> str:
 def _line(points: Sequence[tuple[float, int]]) -> str:
     """The points of a curve that uses the whole height."""
     highest = max(value for _, value in points) or 1
-    scale: Callable[[int], float] = lambda value: (
-        HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / highest
-    )
-    return " ".join(f"{x:.1f},{scale(value):.1f}" for x, value in points)
+
+    def y(value: int) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / highest
+
+    return " ".join(f"{x:.1f},{y(value):.1f}" for x, value in points)
 
 
 def _legend(colour: str, name: str, total: int, x: int) -> str:

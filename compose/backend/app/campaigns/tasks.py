@@ -59,7 +59,7 @@ def send_link(report: Report) -> None:
         subject=report.mail_subject,
         message=(
             f"Dear {report.campaign.customer},\n\n"
-            f"the chart of your campaign \"{report.campaign}\" is here:\n"
+            f'the chart of your campaign "{report.campaign}" is here:\n'
             f"{settings.SITE_URL}{report.url}\n"
         ),
         from_email=None,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
+from django_tasks.base import TaskResultStatus
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
@@ -27,6 +28,7 @@ class Worker(db_worker.Worker):
     def __init__(self, *, reload: bool, **options):
         super().__init__(**options)
         self.code = Code(settings.BASE_DIR) if reload else None
+        self.cut_short: list[DBTaskResult] = []
 
     def run(self) -> None:
         # An idle worker asks for work at each turn of its loop, so a statement is a sign of life.
@@ -55,6 +57,10 @@ class Worker(db_worker.Worker):
         threading.Thread(target=beat_until, args=(done, settings.TASK_TIMEOUT), daemon=True).start()
         try:
             super().run_task(db_task_result)
+        except (DatabaseError, InterfaceError):
+            # A job that fails is recorded as failed. Here even that was not possible.
+            self.cut_short.append(db_task_result)
+            raise
         finally:
             done.set()
 
@@ -68,7 +74,15 @@ class Worker(db_worker.Worker):
             with suppress(DatabaseError, InterfaceError):
                 DBTaskResult.objects.exists()
                 logger.info("The database answers again")
+                self.queue_again()
                 return
+
+    def queue_again(self) -> None:
+        """Jobs that lost the database run once more, so a job has to bear being run twice."""
+        jobs = DBTaskResult.objects.running().filter(pk__in=[job.pk for job in self.cut_short])
+        if number := jobs.update(status=TaskResultStatus.READY):
+            logger.warning("Jobs that lost the database, queued again: %d", number)
+        self.cut_short.clear()
 
     def take_up_code(self) -> bool:
         """Start over with the changed code. If that would fail, go on with the old code and say so."""

@@ -1,0 +1,159 @@
+"""The database's data: as seeded after a reset, and untouched by a seed that fails."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.support import order_report, snapshot, until
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Born
+    from tests.e2e.support import Stack
+
+SEED = "fixtures/campaigns.sql.zst"
+CHANGES = """
+    UPDATE campaigns_customer SET name = CONCAT(name, '!') WHERE id = 3;
+    DELETE FROM campaigns_dailyfigure WHERE id <= 500;
+    INSERT INTO campaigns_customer (name, email, created_at) VALUES ('e2e', 'e2e@example.com', NOW());
+    DELETE FROM campaigns_customer WHERE name = 'e2e';
+    ALTER TABLE campaigns_advert AUTO_INCREMENT = 5000, ADD COLUMN e2e INT, DROP COLUMN body;
+    ALTER TABLE campaigns_report ADD INDEX e2e (state);
+    CREATE TABLE e2e_table (id INT PRIMARY KEY);
+    CREATE DATABASE e2e_database;
+    CREATE USER e2e IDENTIFIED BY 'e2e';
+    CREATE TRIGGER e2e BEFORE INSERT ON e2e_table FOR EACH ROW SET NEW.id = NEW.id + 1;
+    CREATE PROCEDURE e2e() SELECT 1;
+"""
+
+
+def test_reset_db_gives_every_row_counter_and_definition_of_a_fresh_seed(born: Born, stack: Stack) -> None:
+    order_report(stack)
+    stack.engine.mysql(CHANGES)
+    changed = snapshot(stack.engine)
+    others = {name: stack.engine.starts()[name] for name in ("backend", "taskrunner", "frontend")}
+    volume = stack.run("status", "--json").data["database"]["branch"]
+
+    result = stack.run("reset-db", "--json").ok().data
+
+    fresh = snapshot(stack.engine)
+    assert fresh == born.data
+    assert all(getattr(fresh, part) != getattr(changed, part) for part in ("definitions", "rows", "around"))
+    # The processes beside it keep running, and reconnect by themselves.
+    assert {name: stack.engine.starts()[name] for name in others} == others
+    assert stack.page().status == 200
+    assert order_report(stack)["state"] == "ready"
+    assert result["discarded"]["volume"] == volume
+    assert stack.engine.database_volumes() == {volume, result["volume"]}
+    assert stack.engine.builders() == []
+
+
+def test_a_second_reset_keeps_only_the_data_before_it(own: Stack) -> None:
+    own.up("databasemaster")
+    for _ in range(2):
+        before = own.run("status", "--json").data["database"]["branch"]
+        own.engine.mysql("DROP TABLE kept")
+        after = own.run("reset-db", "--json").ok().data["volume"]
+        assert own.engine.count("kept") == 3
+        assert own.engine.database_volumes() == {before, after}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A seed that fails: what it is, and what the error must name."""
+
+    files: dict[str, bytes]
+    seed: list[Any]
+    named: tuple[str, ...]
+    detail: dict[str, Any]
+
+
+FIRST = b"CREATE TABLE first (id INT PRIMARY KEY);\nINSERT INTO first VALUES (1);\n"
+SECOND = b"CREATE TABLE second (id INT PRIMARY KEY);\n-- a comment\n\nINSERT INTO nowhere VALUES (1);\nSELECT 1;\n"
+
+
+def broken(kind: str, whole: bytes) -> Broken:
+    """One of the ways in which a seed can fail."""
+    files = {"fixtures/first.sql": FIRST, "fixtures/second.sql": SECOND}
+    if kind == "statement":
+        detail = {
+            "file": "fixtures/second.sql",
+            "line": 4,
+            "statement": "INSERT INTO nowhere VALUES (1);",
+        }
+        seed: list[Any] = ["fixtures/first.sql", "fixtures/second.sql"]
+        return Broken(files, seed, ("fixtures/second.sql", "line 4", "nowhere"), detail)
+    if kind == "command":
+        command = "echo e2e-last-words; exit 3"
+        detail = {"command": command, "service": "backend", "exit_status": 3}
+        seed = ["fixtures/first.sql", {"run": command, "service": "backend"}]
+        return Broken(files, seed, (command, "exit status 3"), detail)
+    cut = {"fixtures/cut.sql.zst": whole[: len(whole) // 2]}
+    return Broken(files | cut, ["fixtures/first.sql", "fixtures/cut.sql.zst"], ("cut.sql.zst",), {})
+
+
+@pytest.mark.parametrize("kind", ["statement", "command", "truncated file"])
+def test_a_seed_that_fails_leaves_the_old_data_in_use(stack: Stack, kind: str) -> None:
+    case = broken(kind, (stack.root / SEED).read_bytes())
+    for name, content in case.files.items():
+        stack.write(name, content)
+    stack.configure(database={"seed": case.seed})
+    marker = f"kept-{os.urandom(4).hex()}"
+    stack.engine.mysql(f"UPDATE campaigns_campaign SET trade = '{marker}' WHERE id = 1")
+    starts, volumes = stack.engine.starts(), stack.engine.volumes()
+
+    outcome = stack.run("reset-db", "--json")
+
+    assert (outcome.code, outcome.error["code"]) == (1, "seed_failed"), outcome
+    assert all(word in outcome.error["message"] for word in case.named), outcome.error
+    assert outcome.error["hint"]
+    assert outcome.error["detail"].items() >= case.detail.items()
+    assert stack.engine.starts() == starts
+    assert stack.engine.volumes() == volumes
+    assert stack.engine.builders() == []
+    assert stack.engine.mysql("SELECT trade FROM campaigns_campaign WHERE id = 1") == [[marker]]
+    assert stack.page().status == 200
+    # The next command goes on with the old data too.
+    stack.restore()
+    assert stack.up().data["plan"]["steps"] == []
+    assert stack.engine.mysql("SELECT trade FROM campaigns_campaign WHERE id = 1") == [[marker]]
+
+
+@pytest.mark.parametrize("kind", ["statement", "command", "truncated file"])
+def test_a_seed_that_fails_at_the_first_up_leaves_nothing(own: Stack, kind: str) -> None:
+    case = broken(kind, (own.root / SEED).read_bytes())
+    for name, content in case.files.items():
+        own.write(name, content)
+    own.configure(database={"seed": case.seed})
+
+    outcome = own.run("up", "--json")
+
+    assert (outcome.code, outcome.error["code"]) == (1, "seed_failed"), outcome
+    assert all(word in outcome.error["message"] for word in case.named), outcome.error
+    assert own.engine.containers() == []
+    assert own.engine.database_volumes() == set()
+    own.run("down", "--volumes", "--yes").ok()
+    assert own.engine.volumes() == set()
+    assert own.engine.networks() == set()
+
+
+def test_people_see_file_line_and_statement_of_a_broken_seed(own: Stack) -> None:
+    case = broken("statement", b"")
+    for name, content in case.files.items():
+        own.write(name, content)
+    own.configure(database={"seed": case.seed})
+
+    outcome = own.run("up")
+
+    assert outcome.code == 1
+    assert "error: fixtures/second.sql:4: " in outcome.err
+    assert "statement: INSERT INTO nowhere VALUES (1);" in outcome.err
+    assert "hint: " in outcome.err
+
+    own.write("fixtures/second.sql", SECOND.replace(b"INTO nowhere", b"INTO second"))
+    own.up("databasemaster")
+    assert (own.engine.count("first"), own.engine.count("second")) == (1, 1)
+    until(lambda: own.engine.builders() == [], "no builder left", 5)

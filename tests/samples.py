@@ -1,0 +1,85 @@
+"""Small values that tests start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from devenv.config.document import Document
+from devenv.config.parse import Defaults, parse_settings
+from devenv.engine.api import ObservedContainer, ObservedState, ObservedVolume
+from devenv.model import Label, Project
+from devenv.project import Identity, assemble
+from devenv.services.placement import Placement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from devenv.config.settings import Settings
+
+IDENTITY = Identity("shop", "main", "/srv/shop")
+PLACEMENT = Placement(
+    root="/srv/shop", home="/home/dev", user="1000:1000", seed_marker="/srv/shop/.devenv/marker.sql"
+)
+DEFAULTS = Defaults(
+    name="shop",
+    mappings=("./compose/backend/app:/opt/app",),
+    seed=("fixtures/*.sql.zst", {"run": "python manage.py migrate", "service": "backend"}),
+    backend_build="compose/backend",
+    frontend_build="compose/frontend",
+)
+IMAGES: Mapping[str, str] = {
+    "database": "mysql:8.4",
+    "mailcatcher": "sj26/mailcatcher:v0.10.0",
+    "backend": "devenv/backend:0123456789ab",
+    "frontend": "devenv/frontend:0123456789ab",
+}
+
+ADDRESS = "127.9.8.7"
+"""A loopback address that nothing else uses, so that its ports are free."""
+
+SHOP = f"""\
+name: shop
+bind: {ADDRESS}
+database: {{port: 33061, seed: [seed.sql, {{run: python manage.py migrate, service: backend}}]}}
+mail: {{port: 10801, smtp_port: 10251}}
+backend: {{image: "shop/backend:1", port: 18000, mappings: ["./app:/opt/app"]}}
+frontend: {{image: "shop/frontend:1", port: 18080}}
+"""
+SHOP_FILES = {
+    "devenv.yaml": SHOP,
+    "seed.sql": "CREATE TABLE campaign (id INT);\nINSERT INTO campaign VALUES (1);\n",
+    "app/manage.py": "",
+}
+SHOP_IMAGES = {"mysql:8.4", "sj26/mailcatcher:v0.10.0", "shop/backend:1", "shop/frontend:1"}
+
+
+def settings(**sections: Any) -> Settings:
+    """What a `devenv.yaml` with these sections means; without any it is the reference environment."""
+    return parse_settings(Document(sections, {}), DEFAULTS)
+
+
+def project(placement: Placement = PLACEMENT, generation: int = 1, **sections: Any) -> Project:
+    """The environment that these sections define."""
+    return assemble(settings(**sections), IDENTITY, placement, generation)
+
+
+def container(
+    service: str, number: int = 1, *, spec: str = "as defined", **changes: Any
+) -> ObservedContainer:
+    """A healthy container of a service."""
+    facts: dict[str, Any] = {
+        "id": f"{service}#{number}",
+        "name": f"shop-{service}-{number}",
+        "service": service,
+        "number": number,
+        "state": "running",
+        "health": "healthy",
+        "image_id": "sha256:1",
+        "labels": {Label.SPEC: spec, Label.WORKTREE: "/srv/shop"},
+    }
+    return ObservedContainer(**(facts | changes))
+
+
+def observed(*containers: ObservedContainer, volumes: tuple[str, ...] = ()) -> ObservedState:
+    """One reading of the engine."""
+    return ObservedState(containers, tuple(ObservedVolume(name) for name in volumes))

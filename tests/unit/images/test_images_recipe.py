@@ -1,0 +1,138 @@
+"""The fingerprint of a recipe: the same inputs give the same tag anywhere, and any other input another."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devenv.config.defaults import RESOURCES
+from devenv.errors import ImageError
+from devenv.images.recipe import fingerprint, folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    folder = tmp_path / "recipe"
+    (folder / "app" / "sub").mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "app" / "manage.py").write_text("print()\n")
+    (folder / "app" / "sub" / "data").write_bytes(b"\x00\xff")
+    return folder
+
+
+def rename(folder: Path) -> None:
+    (folder / "app" / "manage.py").rename(folder / "app" / "manage2.py")
+
+
+def move_between_files(folder: Path) -> None:
+    """The same bytes in the same order, cut elsewhere."""
+    (folder / "a").write_text("xy")
+    (folder / "b").write_text("z")
+
+
+def empty_both(folder: Path) -> None:
+    (folder / "a").write_text("x")
+    (folder / "b").write_text("yz")
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda folder: (folder / "app" / "sub" / "data").write_bytes(b"\x00\xfe"),
+    "name": rename,
+    "mode": lambda folder: (folder / "app" / "manage.py").chmod(0o755),
+    "one file more": lambda folder: (folder / "extra").touch(),
+    "one file less": lambda folder: (folder / "app" / "manage.py").unlink(),
+    "another folder": lambda folder: (folder / "app" / "sub").rename(folder / "app" / "bus"),
+    "a link": lambda folder: (folder / "link").symlink_to("app"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_any_change_gives_another_fingerprint(recipe: Path, change: str) -> None:
+    before = fingerprint(recipe)
+    CHANGES[change](recipe)
+    assert fingerprint(recipe) != before
+
+
+def test_the_same_bytes_in_other_files_are_another_recipe(recipe: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(recipe, tmp_path / "other")
+    move_between_files(recipe)
+    empty_both(other)
+    assert fingerprint(recipe) != fingerprint(other)
+
+
+def test_where_a_link_points_counts_not_what_is_there(recipe: Path) -> None:
+    link = recipe / "link"
+    link.symlink_to("nowhere")
+    before = fingerprint(recipe)
+    link.unlink()
+    link.symlink_to("elsewhere")
+    assert fingerprint(recipe) != before
+
+
+def test_the_same_recipe_elsewhere_has_the_same_fingerprint(recipe: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(recipe, tmp_path / "deeper" / "down" / "copy")
+    assert fingerprint(copied) == fingerprint(recipe)
+
+
+def test_who_owns_it_and_when_it_was_written_do_not_count(recipe: Path) -> None:
+    before = fingerprint(recipe)
+    (recipe / "Dockerfile").chmod(0o600)
+    (recipe / "Dockerfile").write_text("FROM scratch\n")
+    assert fingerprint(recipe) == before
+
+
+def test_the_image_it_builds_on_counts(recipe: Path) -> None:
+    assert (
+        len({fingerprint(recipe), fingerprint(recipe, base="base:1"), fingerprint(recipe, base="base:2")})
+        == 3
+    )
+
+
+def test_what_tools_leave_behind_does_not_count(recipe: Path) -> None:
+    before = fingerprint(recipe)
+    for name in ("__pycache__", ".git", "generated_content", ".pytest_cache", ".mypy_cache"):
+        (recipe / "app" / name).mkdir()
+        (recipe / "app" / name / "file").write_text("x")
+    assert fingerprint(recipe) == before
+
+
+def test_mapped_folders_do_not_count(recipe: Path) -> None:
+    mapped = [recipe / "app"]
+    before = fingerprint(recipe, without=mapped)
+    (recipe / "app" / "manage.py").write_text("print(1)\n")
+    assert fingerprint(recipe, without=mapped) == before
+    (recipe / "Dockerfile").write_text("FROM other\n")
+    assert fingerprint(recipe, without=mapped) != before
+
+
+def test_a_mapped_folder_counts_as_itself_by_whatever_way_it_is_named(recipe: Path) -> None:
+    before = fingerprint(recipe, without=[recipe / "app"])
+    assert fingerprint(recipe, without=[recipe / "app" / "sub" / ".."]) == before
+    assert fingerprint(recipe, without=[recipe / "nothing"]) == fingerprint(recipe)
+
+
+def test_a_fingerprint_is_a_tag(recipe: Path) -> None:
+    assert len(fingerprint(recipe)) == 12
+    assert set(fingerprint(recipe)) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize("name", ["base", "database", "mailcatcher", "backend", "frontend"])
+def test_our_own_recipes_are_named(name: str) -> None:
+    assert folder_of(name) == RESOURCES / "compose" / name
+
+
+def test_a_users_recipe_is_a_path(recipe: Path) -> None:
+    assert folder_of(str(recipe)) == recipe
+
+
+def test_a_folder_without_dockerfile_is_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(ImageError) as caught:
+        folder_of(str(tmp_path))
+    assert (caught.value.code, caught.value.message) == ("recipe_missing", f"no Dockerfile in {tmp_path}")
+    assert caught.value.hint is not None
