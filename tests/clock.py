@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 WAITING = ("devenv.cli", "devenv.database", "devenv.operations")
@@ -20,6 +21,8 @@ class Clock:
 
     now: float = 1_700_000_000.0
     waits: int = 0
+    after: dict[int, Callable[[], object]] = field(default_factory=dict)
+    """What happens during which wait, counted from 1."""
 
     def monotonic(self) -> float:
         return self.now
@@ -30,6 +33,7 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
         self.waits += 1
+        self.after.get(self.waits, lambda: None)()
 
 
 def timed_modules() -> list[ModuleType]:

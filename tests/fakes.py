@@ -168,7 +168,9 @@ class FakeEngine:
     present: dict[str, ObservedImage] = field(default_factory=dict)
     scripts: dict[str, list[Turn]] = field(default_factory=dict)
     answers: list[tuple[str, Answer]] = field(default_factory=list)
-    failures: list[tuple[str, Exception]] = field(default_factory=list)
+    failures: list[tuple[str, BaseException]] = field(default_factory=list)
+    watchers: list[tuple[str, Callable[[], object]]] = field(default_factory=list)
+    """What happens elsewhere just before a call that starts with a text."""
     foreign: list[PortHolder] = field(default_factory=list)
     written: list[tuple[str, str]] = field(default_factory=list)
     """Log lines in their order: service or container, and text."""
@@ -194,9 +196,13 @@ class FakeEngine:
         """The calls that start with a text."""
         return [call for call in self.calls if call.startswith(start)]
 
-    def fail(self, call: str, error: Exception) -> None:
+    def fail(self, call: str, error: BaseException) -> None:
         """From now on every call that starts with this text raises the error."""
         self.failures.append((call, error))
+
+    def when(self, call: str, happens: Callable[[], object]) -> None:
+        """From now on this happens just before every call that starts with this text."""
+        self.watchers.append((call, happens))
 
     def mend(self) -> None:
         """From now on nothing fails any more, and nothing is remembered of what was called."""
@@ -500,6 +506,9 @@ class FakeEngine:
     def _called(self, call: str) -> None:
         with self._lock:
             self.calls.append(call)
+        for start, happens in self.watchers:
+            if call.startswith(start):
+                happens()
         for start, error in self.failures:
             if call.startswith(start):
                 raise error

@@ -6,7 +6,6 @@ import glob
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devenv.config.settings import SeedCommand, SeedFile
@@ -14,6 +13,7 @@ from devenv.errors import SeedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
 FORMAT = 1
 """Part of every key: raised when the same inputs would give other data."""
@@ -53,8 +53,8 @@ def expand(seed: Sequence[SeedFile | SeedCommand], root: Path, database: str) ->
         if isinstance(item, SeedCommand):
             steps.append(RunCommand(item.run, item.service))
             continue
-        pattern = str(root / item.file)
-        paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        names = glob.glob(item.file, root_dir=root, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        paths = sorted(path for name in names if (path := root / name).is_file())
         if not paths:
             raise SeedError(
                 f"no file matches the seed {item.file}",

@@ -39,20 +39,17 @@ def choose_ports(
 ) -> tuple[PortChoice, ...]:
     """Choose one port per key.
 
-    A port that this environment's own containers hold is kept. Then the configured port if nobody
-    holds it, then the one remembered from before, then a free one.
+    The configured port if nobody else holds it; what this environment's `own` containers hold counts as
+    free. Then the one remembered from before, then a free one.
     """
     chosen: dict[str, PortChoice] = {}
     for key, wanted in configured.items():
         taken = {choice.port for choice in chosen.values()} | set(configured.values()) - {wanted}
-        before = remembered.get(key)
-        if before is not None and before in own:
-            chosen[key] = PortChoice(key, wanted, before, None if before == wanted else holder_of(wanted))
-            continue
+        before = remembered.get(key, wanted)
         holder = None if wanted in own else holder_of(wanted)
         if holder is None:
             chosen[key] = PortChoice(key, wanted, wanted)
-        elif before is not None and before != wanted and before not in taken and holder_of(before) is None:
+        elif before != wanted and before not in taken and (before in own or holder_of(before) is None):
             chosen[key] = PortChoice(key, wanted, before, holder)
         else:
             chosen[key] = PortChoice(key, wanted, free_port(taken), holder)
@@ -65,16 +62,18 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
     A port that this user may not bind himself (below 1024) counts as free unless somebody answers there:
     it is the engine that binds it.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
         except OSError as error:
             if error.errno not in {errno.EACCES, errno.EPERM}:
                 return False
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            with socket.socket(family, socket.SOCK_STREAM) as client:
                 client.settimeout(0.5)
-                return client.connect_ex(("127.0.0.1" if address == "0.0.0.0" else address, port)) != 0
+                target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+                return client.connect_ex((target, port)) != 0
         return True
 
 

@@ -42,16 +42,20 @@ class Memory:
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Self:
         """Out of JSON; what does not fit is forgotten."""
-        ports = raw.get("ports")
+        ports, pulled = raw.get("ports"), raw.get("pulled")
         return cls(
             project=raw["project"] if isinstance(raw.get("project"), str) else None,
-            ports={str(key): int(port) for key, port in ports.items() if isinstance(port, int)}
+            ports={str(key): port for key, port in ports.items() if _is_port(port)}
             if isinstance(ports, dict)
             else {},
             generation=raw["generation"] if isinstance(raw.get("generation"), int) else 0,
-            seed_key=str(raw.get("seed_key", "")),
-            pulled=tuple(str(item) for item in raw.get("pulled", ()) if item),
+            seed_key=raw["seed_key"] if isinstance(raw.get("seed_key"), str) else "",
+            pulled=tuple(str(item) for item in pulled if item) if isinstance(pulled, list) else (),
         )
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value < 65536
 
 
 class Workspace:

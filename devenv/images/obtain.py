@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from devenv.engine.api import BuildRequest, Engine, ObservedImage, RegistryUnreachableError
-from devenv.errors import ImageError
+from devenv.errors import DevenvError, ImageError
 from devenv.events import Event, EventSink, Status
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.images.resolve import Action, Resolution, Source, resolve
@@ -122,7 +122,8 @@ class _Kitchen:
     events: EventSink
     _base_lock: threading.Lock = field(default_factory=threading.Lock)
     _base_ready: bool = False
-    _said: threading.Event = field(default_factory=threading.Event)
+    _base_error: DevenvError | None = None
+    _said: threading.Lock = field(default_factory=threading.Lock)
 
     def obtain_together(self, resolutions: Sequence[Resolution]) -> dict[str, tuple[str, Source]]:
         """One thread each; raises the first error once all have ended.
@@ -154,7 +155,7 @@ class _Kitchen:
             if resolution.action is Action.PULL:
                 return self._pull_or_build(resource, resolution)
             self._build(resource, resolution.key, resolution.reference)
-        except ImageError as error:
+        except DevenvError as error:
             self.events.emit(Event(resource, Status.FAILED, error.message))
             raise
         return resolution.reference, Source.BUILT
@@ -172,8 +173,7 @@ class _Kitchen:
         return resolution.reference, Source.PULLED
 
     def _say_once(self, error: RegistryUnreachableError) -> None:
-        if not self._said.is_set():
-            self._said.set()
+        if self._said.acquire(blocking=False):
             reason = error.evidence[0] if error.evidence else ""
             self.events.emit(
                 Event(
@@ -216,10 +216,16 @@ class _Kitchen:
         """Our own Debian, on the registry's or on one made of Debian's packages."""
         tag = _base_tag()
         with self._base_lock:
+            if self._base_error is not None:
+                raise self._base_error
             if self._base_ready or (not self.order.rebuild and tag in self.engine.images([tag])):
                 self._base_ready = True
                 return
-            self._run_build(f"image {BASE}", folder_of(BASE), tag, {"DEBIAN": self._debian()})
+            try:
+                self._run_build(f"image {BASE}", folder_of(BASE), tag, {"DEBIAN": self._debian()})
+            except DevenvError as error:
+                self._base_error = error
+                raise
             self._base_ready = True
 
     def _debian(self) -> str:

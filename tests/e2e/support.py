@@ -153,6 +153,20 @@ class Engine:
         raw: bytes = self.api.logs(self.service(service)["Id"])
         return raw.decode(errors="replace")
 
+    def run_beside(self, image: str, *command: str, **options: Any) -> str:
+        """Start a container in the project's network which no service is; its id."""
+        network = f"{self.project}_default"
+        attached: Any = {network: self.api.create_endpoint_config()}
+        container = self.api.create_container(
+            image,
+            list(command) or None,
+            labels={"devenv.project": self.project},
+            networking_config=self.api.create_networking_config(attached),
+            **options,
+        )
+        self.api.start(container["Id"])
+        return str(container["Id"])
+
     def remove_all(self) -> None:
         """Remove whatever the project has: containers, volumes, networks."""
         for raw in self.containers():

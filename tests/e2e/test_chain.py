@@ -115,16 +115,7 @@ def test_nginx_finds_a_backend_that_was_replaced(stack: Stack) -> None:
     old_address = old["NetworkSettings"]["Networks"][network]["IPAddress"]
     stack.engine.api.remove_container(old["Id"], force=True)
     # Somebody else takes the address, so that the new backend cannot have it.
-    squatter = stack.engine.api.create_container(
-        old["Config"]["Image"],
-        ["sleep", "600"],
-        labels={"devenv.project": stack.name},
-        host_config=stack.engine.api.create_host_config(),
-        networking_config=stack.engine.api.create_networking_config(
-            {network: stack.engine.api.create_endpoint_config(ipv4_address=None)}
-        ),
-    )
-    stack.engine.api.start(squatter["Id"])
+    squatter = stack.engine.run_beside(old["Config"]["Image"], "sleep", "600")
     try:
         stack.up()
         new = stack.engine.service("backend")["NetworkSettings"]["Networks"][network]["IPAddress"]
@@ -132,7 +123,7 @@ def test_nginx_finds_a_backend_that_was_replaced(stack: Stack) -> None:
         assert stack.page().status == 200
         assert stack.engine.starts()["frontend"] == nginx
     finally:
-        stack.engine.api.remove_container(squatter["Id"], force=True)
+        stack.engine.api.remove_container(squatter, force=True)
 
 
 def _header(response: Response | None) -> str | None:

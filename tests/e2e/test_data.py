@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zstandard
 
 from tests.e2e.support import order_report, snapshot, until
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Born
     from tests.e2e.support import Stack
 
-SEED = "fixtures/campaigns.sql.zst"
 CHANGES = """
     UPDATE campaigns_customer SET name = CONCAT(name, '!') WHERE id = 3;
     DELETE FROM campaigns_dailyfigure WHERE id <= 500;
@@ -72,10 +72,12 @@ class Broken:
 
 
 FIRST = b"CREATE TABLE first (id INT PRIMARY KEY);\nINSERT INTO first VALUES (1);\n"
-SECOND = b"CREATE TABLE second (id INT PRIMARY KEY);\n-- a comment\n\nINSERT INTO nowhere VALUES (1);\nSELECT 1;\n"
+SECOND = (
+    b"CREATE TABLE second (id INT PRIMARY KEY);\n-- a comment\n\nINSERT INTO nowhere VALUES (1);\nSELECT 1;\n"
+)
 
 
-def broken(kind: str, whole: bytes) -> Broken:
+def broken(kind: str) -> Broken:
     """One of the ways in which a seed can fail."""
     files = {"fixtures/first.sql": FIRST, "fixtures/second.sql": SECOND}
     if kind == "statement":
@@ -91,13 +93,20 @@ def broken(kind: str, whole: bytes) -> Broken:
         detail = {"command": command, "service": "backend", "exit_status": 3}
         seed = ["fixtures/first.sql", {"run": command, "service": "backend"}]
         return Broken(files, seed, (command, "exit status 3"), detail)
-    cut = {"fixtures/cut.sql.zst": whole[: len(whole) // 2]}
-    return Broken(files | cut, ["fixtures/first.sql", "fixtures/cut.sql.zst"], ("cut.sql.zst",), {})
+    files["fixtures/cut.sql.zst"] = cut_short()
+    return Broken(files, ["fixtures/first.sql", "fixtures/cut.sql.zst"], ("cut.sql.zst",), {})
+
+
+def cut_short() -> bytes:
+    """A compressed file that ends behind a whole statement: only its compression tells that more was to come."""
+    compressor = zstandard.ZstdCompressor().compressobj()
+    begin = compressor.compress(SECOND.partition(b"\n")[0] + b"\n")
+    return begin + compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
 
 
 @pytest.mark.parametrize("kind", ["statement", "command", "truncated file"])
 def test_a_seed_that_fails_leaves_the_old_data_in_use(stack: Stack, kind: str) -> None:
-    case = broken(kind, (stack.root / SEED).read_bytes())
+    case = broken(kind)
     for name, content in case.files.items():
         stack.write(name, content)
     stack.configure(database={"seed": case.seed})
@@ -124,7 +133,7 @@ def test_a_seed_that_fails_leaves_the_old_data_in_use(stack: Stack, kind: str) -
 
 @pytest.mark.parametrize("kind", ["statement", "command", "truncated file"])
 def test_a_seed_that_fails_at_the_first_up_leaves_nothing(own: Stack, kind: str) -> None:
-    case = broken(kind, (own.root / SEED).read_bytes())
+    case = broken(kind)
     for name, content in case.files.items():
         own.write(name, content)
     own.configure(database={"seed": case.seed})
@@ -141,7 +150,7 @@ def test_a_seed_that_fails_at_the_first_up_leaves_nothing(own: Stack, kind: str)
 
 
 def test_people_see_file_line_and_statement_of_a_broken_seed(own: Stack) -> None:
-    case = broken("statement", b"")
+    case = broken("statement")
     for name, content in case.files.items():
         own.write(name, content)
     own.configure(database={"seed": case.seed})

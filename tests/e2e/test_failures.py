@@ -38,9 +38,7 @@ def test_a_killed_service_is_seen_and_up_brings_it_back(stack: Stack) -> None:
 
 
 def test_a_service_that_exits_ends_up_at_once_with_its_last_lines(stack: Stack) -> None:
-    stack.configure(
-        taskrunner={"command": "sh -c 'for i in $(seq 30); do echo e2e-line-$i.; done; exit 3'"}
-    )
+    stack.configure(taskrunner={"command": "sh -c 'for i in $(seq 30); do echo e2e-line-$i.; done; exit 3'"})
     begun = time.monotonic()
 
     outcome = stack.run("up", "--json")
@@ -58,7 +56,12 @@ def test_a_service_that_exits_ends_up_at_once_with_its_last_lines(stack: Stack) 
 
 
 def test_an_unhealthy_service_ends_up_at_once_with_its_last_probe(stack: Stack) -> None:
-    probe = {"command": "echo e2e-probe-says-no; exit 9", "interval": "1s", "retries": 2, "start_period": "1s"}
+    probe = {
+        "command": "echo e2e-probe-says-no; exit 9",
+        "interval": "1s",
+        "retries": 2,
+        "start_period": "1s",
+    }
     stack.configure(backend={"healthcheck": probe})
     begun = time.monotonic()
 

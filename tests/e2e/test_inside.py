@@ -5,29 +5,30 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.support import SERVICES, until
+from tests.e2e.support import SERVICES, request, until
 
 if TYPE_CHECKING:
     from tests.e2e.support import Stack
 
 
-def say(stack: Stack, service: str, text: str) -> None:
-    """Let a service's first process write a line, as a log knows it."""
-    container = stack.engine.service(service)["Id"]
-    status, output = stack.engine.execute(container, "sh", "-c", f"echo '{text}' > /proc/1/fd/1", user="root")
-    assert status == 0, output
-    until(lambda: text in stack.engine.log(service), f"{text} in the log of {service}", 10)
+def say(stack: Stack, service: str, word: str) -> None:
+    """Let a service write one line with this word: what it was asked for."""
+    path = {"frontend": "/static/campaigns/site.css", "backend": "/"}[service]
+    answer = request(stack.port(f"{service}.port"), f"{path}?{word}")
+    assert answer.status == 200
+    until(lambda: word in stack.engine.log(service), f"{word} in the log of {service}", 10)
 
 
 def test_logs_are_merged_in_the_order_of_time(stack: Stack) -> None:
-    for number, service in enumerate(("frontend", "backend", "taskrunner", "frontend")):
+    order = ["frontend", "backend", "frontend", "backend"]
+    for number, service in enumerate(order):
         say(stack, service, f"e2e-merge-{number}")
 
-    outcome = stack.run("logs", "frontend", "backend", "taskrunner", "--grep", "e2e-merge", "--json").ok()
+    outcome = stack.run("logs", "backend", "frontend", "--grep", "e2e-merge-[0-9]", "--json").ok()
 
     rows = [document["data"] for document in outcome.documents]
-    assert [row["text"] for row in rows] == [f"e2e-merge-{number}" for number in range(4)]
-    assert [row["service"] for row in rows] == ["frontend", "backend", "taskrunner", "frontend"]
+    assert [row["service"] for row in rows] == order
+    assert all(f"e2e-merge-{number}" in row["text"] for number, row in enumerate(rows))
     assert {document["schema"] for document in outcome.documents} == {"devenv.log/1"}
 
 
@@ -41,20 +42,31 @@ def test_logs_tail_and_since_limit_what_is_shown(stack: Stack) -> None:
     for number in range(3):
         say(stack, "backend", f"e2e-tail-{number}")
     last = stack.run("logs", "backend", "--tail", "2", "--json").ok().documents
-    assert [document["data"]["text"] for document in last] == ["e2e-tail-1", "e2e-tail-2"]
+    words = [
+        word
+        for document in last
+        for word in ("0", "1", "2")
+        if f"e2e-tail-{word}" in document["data"]["text"]
+    ]
+    assert (len(last), words) == (2, ["1", "2"])
 
     begun = time.monotonic()
     until(lambda: time.monotonic() - begun > 2, "two seconds gone")
     say(stack, "backend", "e2e-young")
     young = stack.run("logs", "backend", "--since", "1s", "--json").ok().documents
     texts = [document["data"]["text"] for document in young]
-    assert "e2e-young" in texts
+    assert any("e2e-young" in text for text in texts)
     assert not any("e2e-tail" in text for text in texts)
 
 
 def test_logs_follow_shows_new_lines_until_ctrl_c(stack: Stack) -> None:
     with stack.spawned("logs", "-f", "--tail", "0", "backend") as process:
-        until(lambda: say(stack, "backend", "e2e-follow") or "e2e-follow" in process.out.text, "the line", 20)
+
+        def followed() -> bool:
+            say(stack, "backend", "e2e-follow")
+            return "e2e-follow" in process.out.text
+
+        until(followed, "the line", 20)
         process.interrupt()
         outcome = process.wait(10)
 
@@ -91,8 +103,8 @@ def test_shell_runs_a_script_without_a_terminal(stack: Stack) -> None:
 def test_exec_in_what_does_not_run_says_so(stack: Stack) -> None:
     stack.engine.api.stop(stack.engine.service("taskrunner")["Id"], timeout=2)
 
-    stopped = stack.run("exec", "taskrunner", "--json", "--", "true")
-    unknown = stack.run("exec", "nobody", "--json", "--", "true")
+    stopped = stack.run("--json", "exec", "taskrunner", "--", "true")
+    unknown = stack.run("--json", "exec", "nobody", "--", "true")
 
     assert (stopped.code, stopped.error["code"]) == (1, "not_running")
     assert (unknown.code, unknown.error["code"]) == (2, "unknown_service")

@@ -20,17 +20,13 @@ def production(stack: Stack) -> Iterator[tuple[Engine, str, int]]:
     api, port = stack.engine.api, free_ports(1)[0]
     variables = {"SECRET_KEY": "e2e", "DB_HOST": "database", "DB_PWD": "toor", "ALLOWED_HOSTS": "*"}
     variables["WEB_CONCURRENCY"] = "1"  # one process, so that every answer comes from the same
-    network = api.create_networking_config({f"{stack.name}_default": api.create_endpoint_config()})
-    container = api.create_container(
+    container = stack.engine.run_beside(
         stack.engine.service("backend")["Config"]["Image"],
         environment=variables,
-        labels={"devenv.project": stack.name},
         ports=[8000],
         host_config=api.create_host_config(port_bindings={8000: ("127.0.0.1", port)}),
-        networking_config=network,
-    )["Id"]
+    )
     try:
-        api.start(container)
         until(lambda: (answer := tried(port, "/health")) and answer.status == 200, "its health", 30)
         yield stack.engine, container, port
     finally:

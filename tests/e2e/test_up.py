@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import pytest
-
 from tests.e2e.support import KEYS, LIVE, SERVICES, request, seeded_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
     from tests.e2e.conftest import Born
     from tests.e2e.support import Stack

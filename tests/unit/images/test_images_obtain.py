@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from devenv.engine.api import BuildRequest, LineSink, RegistryUnreachableError
-from devenv.errors import ImageError
+from devenv.errors import ImageError, OperationError
 from devenv.events import Status
 from devenv.images.obtain import BOOTSTRAPPED, DEBIAN, ImageOrder, obtain_all, resolve_all
 from devenv.images.recipe import fingerprint, folder_of
@@ -20,6 +19,7 @@ from tests.fakes import FakeEngine, RecordingSink, no_bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from devenv.images.obtain import Obtained
 
@@ -235,13 +235,25 @@ def test_a_base_that_cannot_be_built_is_tried_once(recipes: Path) -> None:
     assert run.built == ["build devenv/base", "build devenv/other"]
 
 
+def test_a_debian_that_cannot_be_made_is_tried_once_and_said_of_each_image(recipes: Path) -> None:
+    run = Run(FakeEngine())
+    run.engine.fail("import", OperationError("mmdebstrap ended with exit status 1"))
+    with pytest.raises(OperationError, match="mmdebstrap ended"):
+        run.obtain(built_locally(recipes))
+    assert len(run.engine.called("import")) == 1
+    assert sorted(run.sink.of(Status.FAILED)) == [
+        "image backend: mmdebstrap ended with exit status 1",
+        "image frontend: mmdebstrap ended with exit status 1",
+    ]
+
+
 def test_an_image_that_goes_away_meanwhile_is_noticed() -> None:
     engine = FakeEngine()
     engine.add_image("mysql:8.4")
     order = ImageOrder({"database": REFERENCE["database"]}, "auto")
     resolutions = resolve_all(engine, order)
     engine.present.clear()
-    with pytest.raises(ImageError, match="image mysql:8.4 went away"):
+    with pytest.raises(ImageError, match="went away"):
         obtain_all(engine, order, resolutions, no_bootstrap, RecordingSink())
 
 
