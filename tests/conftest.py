@@ -9,6 +9,7 @@ get only a state folder of their own.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ TESTS = Path(__file__).resolve().parent
 WITH_ENGINE = ("contract", "e2e")
 KEPT = frozenset({"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "VIRTUAL_ENV"})
 KEPT_PREFIXES = ("PYTHON", "PYTEST_", "COVERAGE_", "HYPOTHESIS_")
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|localhost")
 
 
 def needs_engine(path: Path) -> bool:
@@ -109,7 +110,7 @@ def _seal(patch: pytest.MonkeyPatch, home: Path) -> None:
 
 def _loopback_only(method: Any) -> Any:
     def guarded(self: socket.socket, address: Any) -> Any:
-        if self.family == socket.AF_UNIX or address[0] not in LOOPBACK:
+        if self.family == socket.AF_UNIX or not LOOPBACK.fullmatch(address[0]):
             raise AssertionError(f"a sealed test connects to {address}")
         return method(self, address)
 

@@ -13,6 +13,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -307,6 +308,8 @@ class FakeEngine:
     def _create_service(
         self, document: Mapping[str, Any], service: str, definition: Mapping[str, Any], on_line: LineSink
     ) -> None:
+        if definition["image"] not in self.present and definition["image"] in (self.registry or ()):
+            self.add_image(definition["image"])
         image = self.present.get(definition["image"])
         if image is None:
             raise _compose_failed("create the containers", f"No such image: {definition['image']}")
@@ -579,7 +582,13 @@ def _interpret(command: tuple[str, ...], stdin: bytes, environment: Mapping[str,
 
 def _compose(file: Path) -> dict[str, Any]:
     """The Compose file as Compose understands it: `$$` is one `$`."""
-    document: dict[str, Any] = _unescaped(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return _parsed(file.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> dict[str, Any]:
+    # The library's parser in C, where it was built: ten times as fast.
+    document: dict[str, Any] = _unescaped(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     return document
 
 

@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from devenv.cli.app import main
+from devenv.cli.context import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from devenv.cli.context import Wiring
+    from devenv.events import EventSink
+    from devenv.operations.session import Session
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -115,6 +118,11 @@ class DevenvProject:
         finally:
             sys.stdin = stdin
         return Outcome(code, _text(out), _text(err))
+
+    def session(self, events: EventSink | None = None, environment: str | None = None) -> Session:
+        """What operations work on, as a command gets it."""
+        assert self.wiring is not None
+        return Context(self.wiring, folder=self.root, environment=environment).session(events)
 
     @contextmanager
     def spawn(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Spawned]:

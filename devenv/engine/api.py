@@ -217,7 +217,10 @@ class Engine(Protocol):
         """Make an image of a root file system given as a tar stream."""
 
     def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
-        """Let Compose create what is missing and recreate what diverged, without starting it."""
+        """Let Compose create what is missing and recreate what diverged, without starting it.
+
+        The image of a user's own service is pulled or built where it is missing.
+        """
 
     def down(self, compose_file: Path, on_line: LineSink, *, volumes: bool = False) -> None:
         """Let Compose remove containers and the network, and with `volumes` its volumes."""

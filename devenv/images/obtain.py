@@ -87,11 +87,12 @@ def _tag(key: str, recipe: str | None, mapped: Iterable[Path]) -> str | None:
     if recipe is None:
         return None
     folder = folder_of(recipe)
-    base = _base_tag() if _builds_on_base(folder) else ""
+    base = base_tag() if _builds_on_base(folder) else ""
     return f"devenv/{key}:{fingerprint(folder, without=mapped, base=base)}"
 
 
-def _base_tag() -> str:
+def base_tag() -> str:
+    """The tag of our own Debian, which the recipes build on."""
     return f"devenv/{BASE}:{fingerprint(folder_of(BASE))}"
 
 
@@ -195,7 +196,7 @@ class _Kitchen:
         folder = folder_of(recipe)
         if _builds_on_base(folder):
             self._ensure_base()
-        arguments = {"BASE": _base_tag()} if _builds_on_base(folder) else {}
+        arguments = {"BASE": base_tag()} if _builds_on_base(folder) else {}
         self._run_build(resource, folder, tag, arguments)
 
     def _run_build(self, resource: str, folder: Path, tag: str, arguments: Mapping[str, str]) -> None:
@@ -214,7 +215,7 @@ class _Kitchen:
 
     def _ensure_base(self) -> None:
         """Our own Debian, on the registry's or on one made of Debian's packages."""
-        tag = _base_tag()
+        tag = base_tag()
         with self._base_lock:
             if self._base_error is not None:
                 raise self._base_error

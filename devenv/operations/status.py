@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from devenv.operations.session import Session, configured_ports
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from devenv.engine.api import ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
@@ -90,7 +90,13 @@ def report(session: Session, project: Project, observed: ObservedState, memory: 
     return StatusReport(
         environment=project.environment,
         project=project.name,
-        state=_overall(rows, project.services),
+        state=_overall(
+            [
+                row
+                for row, service in zip(rows, project.services, strict=True)
+                if _counts(service, observed.of(service.name))
+            ]
+        ),
         services=rows,
         database=_database(observed, memory),
     )
@@ -128,7 +134,8 @@ def _ports(service: Service, containers: tuple[ObservedContainer, ...]) -> tuple
     """The ports that the container really has; while it does not run, those that are defined."""
     real = {target: port for container in containers for target, port in container.ports.items()}
     defined = {port.target: port for port in service.ports}
-    rows = [PortRow(real.get(port.target, port.published), port.target, port.url) for port in service.ports]
+    ports = [replace(port, published=real.get(port.target, port.published)) for port in service.ports]
+    rows = [PortRow(port.published, port.target, port.url) for port in ports]
     rows += [PortRow(port, target, None) for target, port in real.items() if target not in defined]
     return tuple(rows)
 
@@ -152,9 +159,16 @@ def _source(image: str, built: Mapping[str, bool], memory: Memory) -> str:
     return "pulled" if image in memory.pulled else "present"
 
 
-def _overall(rows: tuple[ServiceRow, ...], services: tuple[Service, ...]) -> str:
+def _counts(service: Service, containers: tuple[ObservedContainer, ...]) -> bool:
+    """Whether a service says something about the whole: it is wanted or runs, and is no job of the user's that is done."""
+    done = all(one.state == "exited" and one.exit_status == 0 for one in containers)
+    if service.raw is not None and containers and done:
+        return False
+    return service.replicas > 0 or any(one.is_running for one in containers)
+
+
+def _overall(wanted: Sequence[ServiceRow]) -> str:
     """One word for the environment: healthy, starting, unhealthy, partial, stopped or absent."""
-    wanted = [row for row, service in zip(rows, services, strict=True) if service.replicas or row.replicas]
     if all(row.state == "absent" for row in wanted):
         return "absent"
     if not any(row.replicas for row in wanted):

@@ -29,19 +29,29 @@ if TYPE_CHECKING:
 
 CUT_AFTER = 1 << 20
 GREETER = "#!/bin/sh\nprintf '220 e2e\\r\\n'\ncat >/dev/null\n"
+WRAPPER = """#!/bin/sh
+# Debian's static wget crashes when it is given a time limit, as the probe does.
+case $1 in wget) exec /bin/busybox wget -q -O /dev/null http://127.0.0.1:1080/ ;; esac
+exec /bin/busybox "$@"
+"""
 SERVER = "busybox nc -ll -p 1025 -e /greet & exec busybox httpd -f -p 1080 -h /www"
 
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry with one image, which stands in for the mail catcher and is on the engine no more."""
+    """A registry with two images that stand in for the mail catcher, and are on the engine no more."""
 
     port: int
 
     @property
     def mail(self) -> str:
-        """Its image."""
+        """The one that is pulled."""
         return f"127.0.0.1:{self.port}/e2e/mail:1"
+
+    @property
+    def lost(self) -> str:
+        """The one that is lost in a pull: the engine would let a second pull of the same layers wait for it."""
+        return f"127.0.0.1:{self.port}/e2e/lost:1"
 
 
 def docker_client(*words: str, stdin: bytes | None = None) -> str:
@@ -79,13 +89,13 @@ def registry(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         try:
             until(lambda: tried(port, "/v2/"), "the registry", 20)
             found = Registry(port)
-            docker_client(
-                "import", f'--change=CMD ["sh", "-c", "{SERVER}"]', "-", found.mail, stdin=image(packages)
-            )
-            try:
-                docker_client("push", "--quiet", found.mail)
-            finally:
-                docker_client("rmi", found.mail)
+            for reference in (found.mail, found.lost):
+                command = f'--change=CMD ["sh", "-c", "{SERVER}"]'
+                docker_client("import", command, "-", reference, stdin=image(packages))
+                try:
+                    docker_client("push", "--quiet", reference)
+                finally:
+                    docker_client("rmi", reference)
             yield found
         finally:
             process.terminate()
@@ -94,7 +104,12 @@ def registry(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def image(packages: Path) -> bytes:
     """A root file system that answers as a mail catcher does, with a layer long enough to be cut."""
     busybox = next(path for path in packages.glob("**/bin/busybox")).read_bytes()
-    files = {"bin/busybox": busybox, "greet": GREETER.encode(), "www/index.html": b"mail\n"}
+    files = {
+        "bin/busybox": busybox,
+        "usr/local/bin/busybox": WRAPPER.encode(),
+        "greet": GREETER.encode(),
+        "www/index.html": b"mail\n",
+    }
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in {**files, "ballast": os.urandom(4 * CUT_AFTER)}.items():
@@ -121,7 +136,7 @@ class Proxy:
     @property
     def mail(self) -> str:
         """The registry's image, by this address."""
-        return f"127.0.0.1:{self.port}/e2e/mail:1"
+        return f"127.0.0.1:{self.port}/e2e/lost:1"
 
     def start(self) -> None:
         """Answer from now on."""
@@ -195,7 +210,8 @@ def lost(registry: Registry, new_stack: Callable[..., Stack]) -> Iterator[Lost]:
     proxy.start()
     try:
         with stack.spawned("up", "mailcatcher", "--json") as process:
-            until(lambda: proxy.cuts, "a connection cut", 30)
+            until(lambda: proxy.cuts or process.process.poll() is not None, "a connection cut", 30)
+            assert proxy.cuts, process.wait(1)
             proxy.stop()
             yield Lost(stack, proxy, process)
     finally:

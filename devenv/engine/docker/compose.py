@@ -24,14 +24,17 @@ class Compose:
     """Docker Compose on one generated file at a time, and buildx."""
 
     def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
-        """Let Compose create what is missing and recreate what diverged, without starting it."""
+        """Let Compose create what is missing and recreate what diverged, without starting it.
+
+        The image of a user's own service is pulled or built where it is missing.
+        """
         with _translated("create the containers") as tail:
             _report(
                 _whales(compose_file).compose.up(
                     services=_services(services),
                     start=False,
-                    no_build=True,
-                    pull="never",
+                    # Our own images are here by now: what is missing is a user's own service's.
+                    pull="missing",
                     remove_orphans=True,
                     stream_logs=True,
                 ),

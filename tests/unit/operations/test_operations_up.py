@@ -1,0 +1,512 @@
+"""`up` from every state an environment may be in: what it does, what it leaves alone, and what it remembers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from devenv.engine.api import PortHolder
+from devenv.errors import ConfigError, OperationError, RefusedError, SeedError, ServiceFailedError, UsageError
+from devenv.events import Status
+from devenv.operations.up import UpOptions, UpResult, dry_run, up
+from tests.fakes import FakeEngine, RecordingSink, exited, fake_wiring, unhealthy
+from tests.harness import DevenvProject
+from tests.samples import ADDRESS, SHOP, SHOP_FILES, SHOP_IMAGES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from devenv.plan import Plan
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+SERVICES = ["databasemaster", "mailcatcher", "backend", "taskrunner", "frontend"]
+FROM_NOTHING = """
+    [1] compose file: write, its content changed
+    [2] database: seed, there are no data yet
+    [3] databasemaster: create and start, it has no container
+    [4] mailcatcher: create and start, it has no container
+    [5] backend: create and start, it has no container
+    [6] taskrunner: create and start, it has no container
+    [7] frontend: create and start, it has no container
+"""
+
+
+@dataclass
+class Shop:
+    """A project on an engine in memory whose registry has all that it needs."""
+
+    root: Path
+    engine: FakeEngine = field(default_factory=lambda: FakeEngine(registry=set(SHOP_IMAGES)))
+    sink: RecordingSink = field(default_factory=RecordingSink)
+
+    def __post_init__(self) -> None:
+        self.project = DevenvProject(self.root, SHOP_FILES, fake_wiring(self.engine))
+
+    def configure(self, old: str, new: str) -> None:
+        """Change a piece of `devenv.yaml`."""
+        text = self.project.read("devenv.yaml")
+        assert old in text
+        self.project.write("devenv.yaml", text.replace(old, new))
+
+    def add(self, text: str) -> None:
+        """Add lines to `devenv.yaml`."""
+        self.project.write("devenv.yaml", self.project.read("devenv.yaml") + dedent(text))
+
+    def up(self, *services: str, **options: Any) -> UpResult:
+        """Bring it up; what was called and said before is forgotten."""
+        self.engine.calls.clear()
+        self.sink.events.clear()
+        return up(self.project.session(self.sink), UpOptions(services, **options))
+
+    def dry(self, *services: str, **options: Any) -> Plan:
+        return dry_run(self.project.session(self.sink), UpOptions(services, **options))
+
+    @property
+    def ids(self) -> dict[str, str]:
+        return {name: one.id for name, one in self.engine.containers.items()}
+
+    @property
+    def changes(self) -> list[str]:
+        """What was done, the database's builder and its statements left out."""
+        return [call for call in self.engine.changes if not call.startswith(("execute", "run "))]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "shop")
+
+
+def block(text: str) -> str:
+    return dedent(text).strip()
+
+
+def test_from_nothing(shop: Shop) -> None:
+    result = shop.up()
+    assert str(result.plan) == block(FROM_NOTHING)
+    assert sorted(shop.changes[:4]) == sorted(f"pull {image}" for image in SHOP_IMAGES)
+    assert shop.changes[4:] == [
+        "remove shop-database-build",
+        "remove volume shop_database_1",
+        "create network shop_default",
+        "create volume shop_database_1",
+        "stop container shop-database-build",
+        "remove shop-database-build",
+        "create databasemaster mailcatcher backend taskrunner frontend",
+        "start shop-databasemaster-1",
+        "start shop-mailcatcher-1",
+        "start shop-backend-1",
+        "start shop-taskrunner-1",
+        "start shop-frontend-1",
+    ]
+    assert result.status.state == "healthy"
+    assert [row.name for row in result.status.services] == SERVICES
+    assert {row.health for row in result.status.services} == {"healthy"}
+
+
+def test_what_it_remembers(shop: Shop) -> None:
+    shop.up()
+    memory = shop.project.memory
+    assert memory["project"] == "shop"
+    assert memory["generation"] == 1
+    assert set(memory["pulled"]) == SHOP_IMAGES
+    assert memory["ports"] == {
+        "frontend.port": 18080,
+        "backend.port": 18000,
+        "mail.port": 10801,
+        "mail.smtp_port": 10251,
+        "database.port": 33061,
+    }
+    assert len(memory["seed_key"]) == 16
+
+
+def test_a_second_up_does_nothing(shop: Shop) -> None:
+    shop.up()
+    ids = shop.ids
+    result = shop.up()
+    assert shop.engine.changes == []
+    assert result.plan.steps == ()
+    assert shop.ids == ids
+    assert shop.sink.of(Status.WARNING) == []
+
+
+def test_what_is_created_carries_our_labels(shop: Shop) -> None:
+    shop.up()
+    labels = {"devenv.project": "shop", "devenv.environment": "main", "devenv.worktree": str(shop.root)}
+    for one in shop.engine.containers.values():
+        assert labels.items() <= one.labels.items()
+    for volume, kind in (("shop_database_1", "database"), ("shop_generated", "generated")):
+        assert (labels | {"devenv.kind": kind}).items() <= shop.engine.volumes[volume].items()
+    assert labels.items() <= shop.engine.networks["shop_default"].items()
+
+
+def test_a_changed_definition_replaces_only_its_own_containers(shop: Shop) -> None:
+    shop.up()
+    before = shop.ids
+    shop.configure("port: 10801", "port: 10802")
+    result = shop.up()
+    assert str(result.plan) == block("""
+        [1] compose file: write, its content changed
+        [2] mailcatcher: recreate and start, its definition changed
+    """)
+    assert {name for name, identity in shop.ids.items() if before[name] != identity} == {"shop-mailcatcher-1"}
+    assert shop.engine.containers["shop-mailcatcher-1"].ports == {1080: 10802, 1025: 10251}
+    assert shop.engine.called("start") == ["start shop-mailcatcher-1"]
+
+
+def test_a_changed_image_replaces_its_containers(shop: Shop) -> None:
+    shop.up()
+    shop.engine.add_image("shop/backend:1")
+    assert str(shop.up().plan) == block("""
+        [1] backend: recreate and start, its image changed
+        [2] taskrunner: recreate and start, its image changed
+    """)
+
+
+def test_a_stopped_container_is_started_and_not_made_anew(shop: Shop) -> None:
+    shop.up()
+    ids = shop.ids
+    shop.engine.turn("shop-taskrunner-1", exited(137))
+    assert str(shop.up().plan) == "[1] taskrunner: start, its container is exited"
+    assert shop.engine.changes == ["start shop-taskrunner-1"]
+    assert shop.ids == ids
+
+
+def test_an_unhealthy_container_is_restarted(shop: Shop) -> None:
+    shop.up()
+    shop.engine.turn("shop-frontend-1", unhealthy())
+    assert str(shop.up().plan) == "[1] frontend: restart, it is unhealthy"
+    assert shop.engine.changes == ["restart shop-frontend-1"]
+    assert "working frontend: restarting: it is unhealthy" in shop.sink.lines
+
+
+def test_replicas_come_and_go(shop: Shop) -> None:
+    shop.up()
+    shop.add("taskrunner: {replicas: 3}\n")
+    shop.up()
+    workers = ["shop-taskrunner-1", "shop-taskrunner-2", "shop-taskrunner-3"]
+    assert [name for name in shop.engine.containers if "taskrunner" in name] == workers
+    shop.configure("replicas: 3", "replicas: 1")
+    shop.up()
+    assert [name for name in shop.engine.containers if "taskrunner" in name] == ["shop-taskrunner-1"]
+
+
+def test_a_lost_volume_is_seeded_anew_under_a_new_name(shop: Shop) -> None:
+    shop.up()
+    del shop.engine.containers["shop-databasemaster-1"]
+    del shop.engine.volumes["shop_database_1"]
+    result = shop.up()
+    assert result.plan.steps[0].resource == "compose file"
+    assert str(result.plan.steps[1]) == "database: seed, its volume shop_database_1 is gone"
+    assert "shop_database_2" in shop.engine.volumes
+    assert shop.project.memory["generation"] == 2
+    assert shop.engine.containers["shop-databasemaster-1"].volumes["/var/lib/mysql"] == "shop_database_2"
+
+
+def test_a_database_on_other_data_than_the_current_is_put_on_those(shop: Shop) -> None:
+    """As a reset that was killed between its last two steps leaves it."""
+    shop.up()
+    shop.engine.create_volume("shop_database_2", shop.engine.volumes["shop_database_1"])
+    shop.project.session().workspace.remember(generation=2)
+    result = shop.up()
+    assert "databasemaster: recreate and start, its definition changed" in str(result.plan)
+    assert shop.engine.containers["shop-databasemaster-1"].volumes["/var/lib/mysql"] == "shop_database_2"
+    assert result.status.database.branch == "shop_database_2"
+
+
+def test_a_lost_memory_is_found_again_in_the_container(shop: Shop) -> None:
+    shop.up()
+    shop.project.write(".devenv/environment.json", "damaged")
+    result = shop.up()
+    assert shop.engine.changes == []
+    assert result.plan.steps == ()
+    assert shop.project.memory["generation"] == 1
+
+
+def test_data_that_nobody_remembers_are_never_written_over(shop: Shop) -> None:
+    shop.up()
+    shutil.rmtree(shop.root / ".devenv")
+    shop.engine.containers.clear()
+    shop.up()
+    assert {"shop_database_1", "shop_database_2"} <= set(shop.engine.volumes)
+    assert shop.project.memory["generation"] == 2
+
+
+def test_a_failing_seed_creates_no_container_and_is_mended_by_the_next_up(shop: Shop) -> None:
+    shop.engine.answer("utf8mb4 app$", "ERROR 1146 (42S02) at line 2: no table", 1)
+    with pytest.raises(SeedError):
+        shop.up()
+    assert shop.engine.containers == {}
+    assert [name for name in shop.engine.volumes if "database" in name] == []
+    assert shop.project.memory["generation"] == 0
+    shop.engine.answers.clear()
+    assert shop.up().status.state == "healthy"
+
+
+def test_the_seed_runs_against_the_builder_with_the_new_definition(shop: Shop) -> None:
+    shop.up()
+    migrate = next(one for one in shop.engine.executed if one.container == "backend")
+    assert migrate.environment == {"DB_HOST": "shop-database-build"}
+    assert [one.stdin for one in shop.engine.executed if one.stdin] == [SHOP_FILES["seed.sql"].encode()]
+
+
+def test_a_service_that_does_not_come_up_leaves_the_others_running(shop: Shop) -> None:
+    shop.engine.scripts["backend"] = [unhealthy()]
+    with pytest.raises(ServiceFailedError):
+        shop.up()
+    assert shop.engine.containers["shop-databasemaster-1"].now.state == "running"
+    shop.engine.scripts.clear()
+    assert "[1] backend: restart, it is unhealthy" in str(shop.up().plan)
+
+
+def test_an_interrupted_up_goes_on(shop: Shop) -> None:
+    shop.engine.fail("start shop-backend", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        shop.up()
+    shop.engine.mend()
+    result = shop.up()
+    assert str(result.plan) == block("""
+        [1] backend: start, its container is created
+        [2] taskrunner: start, its container is created
+        [3] frontend: start, its container is created
+    """)
+    assert result.status.state == "healthy"
+
+
+def test_only_what_is_named_and_what_it_needs(shop: Shop) -> None:
+    result = shop.up("backend")
+    assert set(shop.engine.containers) == {"shop-databasemaster-1", "shop-mailcatcher-1", "shop-backend-1"}
+    assert result.status.state == "partial"
+    assert shop.up().status.state == "healthy"
+
+
+def test_an_unknown_service_is_named_with_those_there_are(shop: Shop) -> None:
+    with pytest.raises(UsageError) as caught:
+        shop.up("varnish")
+    assert caught.value.code == "unknown_service"
+    assert caught.value.message == f'no service is called "varnish"; there are {", ".join(SERVICES)}'
+    assert shop.engine.changes == []
+
+
+def test_a_taken_port_is_replaced_and_the_place_is_named(shop: Shop) -> None:
+    shop.engine.foreign = [PortHolder(10801, "other-mail-1", "other")]
+    result = shop.up()
+    moved = next(choice for choice in result.ports if choice.key == "mail.port")
+    assert moved.holder == "container other-mail-1"
+    assert moved.port != 10801
+    text = f"mail.port: port 10801 is held by container other-mail-1: published on {moved.port}"
+    assert shop.sink.of(Status.WARNING) == [text]
+    assert (
+        next(event for event in shop.sink.events if event.resource == "mail.port").detail
+        == "devenv.yaml:4:14"
+    )
+    row = next(row for row in result.status.services if row.name == "mailcatcher")
+    assert {port.published for port in row.ports} == {moved.port, 10251}
+
+
+def test_a_replaced_port_stays_and_is_no_longer_a_warning(shop: Shop) -> None:
+    shop.engine.foreign = [PortHolder(10801, "other-mail-1", "other")]
+    first = {choice.key: choice.port for choice in shop.up().ports}
+    result = shop.up()
+    assert {choice.key: choice.port for choice in result.ports} == first
+    assert result.plan.steps == ()
+    assert shop.sink.of(Status.WARNING) == []
+
+
+def test_when_the_holder_leaves_the_configured_port_comes_back(shop: Shop) -> None:
+    shop.engine.foreign = [PortHolder(10801, "other-mail-1", "other")]
+    shop.up()
+    shop.engine.foreign.clear()
+    result = shop.up()
+    assert [step.resource for step in result.plan.steps] == ["compose file", "mailcatcher"]
+    assert shop.engine.containers["shop-mailcatcher-1"].ports[1080] == 10801
+    assert "None" not in "\n".join(shop.sink.lines)
+
+
+def test_a_port_that_is_configured_anew_is_taken_while_it_runs(shop: Shop) -> None:
+    shop.up()
+    shop.configure("port: 33061", "port: 33062")
+    shop.up()
+    assert shop.engine.containers["shop-databasemaster-1"].ports == {3306: 33062}
+
+
+def test_another_folder_of_the_same_name_is_left_alone(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.up()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a registry that was lost"))
+    second = DevenvProject(tmp_path / "second", SHOP_FILES, fake_wiring(shop.engine))
+    before = list(shop.engine.changes)
+    with pytest.raises(RefusedError) as caught:
+        up(second.session(shop.sink), UpOptions())
+    assert caught.value.message == f"the environment shop belongs to {shop.root}"
+    assert shop.engine.changes == before
+
+
+def test_a_folder_that_was_moved_takes_its_environment_along(shop: Shop) -> None:
+    shop.up()
+    moved = shop.root.with_name("moved")
+    shop.root.rename(moved)
+    project = DevenvProject(moved, {"devenv.yaml": SHOP}, fake_wiring(shop.engine))
+    result = up(project.session(shop.sink), UpOptions())
+    assert result.status.project == "shop"
+    assert result.status.state == "healthy"
+    assert "shop_database_2" not in shop.engine.volumes
+
+
+def test_a_mapping_to_nothing_is_named_before_anything_is_created(shop: Shop) -> None:
+    shop.configure("./app:/opt/app", "./missing:/opt/app")
+    with pytest.raises(OperationError) as caught:
+        shop.up()
+    error = caught.value
+    assert (error.code, error.where) == ("mount_missing", "devenv.yaml:5:59")
+    assert error.message == f"the folder {shop.root}/missing, mapped to /opt/app, does not exist"
+    assert shop.engine.containers == {}
+
+
+def test_the_folder_below_a_mapping_is_the_users(shop: Shop) -> None:
+    shop.up()
+    assert (shop.root / "app/generated_content").is_dir()
+    assert (shop.root / "app/generated_content").stat().st_uid == shop.root.stat().st_uid
+
+
+def test_a_compose_file_that_is_not_ours_is_refused(shop: Shop) -> None:
+    shop.up()
+    shop.project.write(".devenv/compose.yaml", "services: {}\n")
+    ids = shop.ids
+    with pytest.raises(RefusedError):
+        shop.up()
+    assert shop.project.read(".devenv/compose.yaml") == "services: {}\n"
+    assert shop.ids == ids
+
+
+def test_an_older_engine_is_not_asked_for_start_interval(shop: Shop) -> None:
+    shop.engine.version = "24.0.9"
+    shop.up()
+    assert "start_interval" not in shop.project.read(".devenv/compose.yaml")
+    shop.engine.version = "26.1.5"
+    shop.up()
+    assert "start_interval" in shop.project.read(".devenv/compose.yaml")
+
+
+def test_without_a_registry_what_has_a_recipe_is_built(shop: Shop) -> None:
+    shop.engine.registry = None
+    for image in ("shop/backend:1", "shop/frontend:1"):
+        shop.engine.add_image(image)
+    result = shop.up()
+    sources = {row.name: row.image_source for row in result.status.services}
+    assert sources == {
+        "databasemaster": "built",
+        "mailcatcher": "built",
+        "backend": "present",
+        "taskrunner": "present",
+        "frontend": "present",
+    }
+    assert [line for line in shop.sink.lines if line.startswith("warning")] == [
+        "warning images: no registry can be reached: building images from Debian's packages instead"
+    ]
+
+
+def test_an_image_that_cannot_be_had_ends_before_anything_is_created(shop: Shop) -> None:
+    shop.engine.registry = SHOP_IMAGES - {"shop/backend:1"}
+    with pytest.raises(OperationError, match=r"the registry does not give shop/backend:1"):
+        shop.up()
+    assert shop.engine.containers == {}
+    assert shop.engine.volumes == {}
+
+
+def test_the_image_of_a_users_own_service_is_fetched_too(shop: Shop) -> None:
+    assert shop.engine.registry is not None
+    shop.engine.registry.add("redis:7")
+    shop.add("services: {cache: {image: 'redis:7'}}\n")
+    assert shop.up().status.state == "healthy"
+    assert shop.engine.containers["shop-cache-1"].image == "redis:7"
+
+
+def test_a_job_that_is_done_does_not_spoil_the_state(shop: Shop) -> None:
+    shop.engine.add_image("node:22")
+    shop.engine.scripts["assets"] = [exited(0)]
+    shop.add("services: {assets: {image: 'node:22'}}\n")
+    result = shop.up()
+    row = result.status.services[-1]
+    assert (row.name, row.state) == ("assets", "exited")
+    assert result.status.state == "healthy"
+
+
+def test_a_dry_run_says_what_up_then_does(shop: Shop) -> None:
+    for image in SHOP_IMAGES:
+        shop.engine.add_image(image)
+    plan = shop.dry()
+    assert str(plan) == block(FROM_NOTHING)
+    assert shop.engine.changes == []
+    assert not (shop.root / ".devenv").exists()
+    assert str(shop.up().plan) == str(plan)
+
+
+def test_a_dry_run_names_images_and_ports_too(shop: Shop) -> None:
+    shop.engine.foreign = [PortHolder(10801, "other-mail-1", "other")]
+    shop.engine.add_image("shop/backend:1")
+    shop.engine.add_image("shop/frontend:1")
+    lines = str(shop.dry()).splitlines()
+    assert lines[0] == "[1] image database: pull mysql:8.4, not on this machine"
+    assert lines[1] == "[2] image mailcatcher: pull sj26/mailcatcher:v0.10.0, not on this machine"
+    assert lines[2].startswith("[3] mail.port: publish on ")
+    assert lines[2].endswith(", 10801 is held by container other-mail-1")
+
+
+def test_a_dry_run_of_one_service_needs_only_its_images(shop: Shop) -> None:
+    assert str(shop.dry("mailcatcher")) == block("""
+        [1] image mailcatcher: pull sj26/mailcatcher:v0.10.0, not on this machine
+        [2] compose file: write, its content changed
+        [3] database: seed, there are no data yet
+        [4] mailcatcher: create and start, it has no container
+    """)
+
+
+def test_a_dry_run_when_all_is_up(shop: Shop) -> None:
+    shop.up()
+    assert str(shop.dry()) == "nothing to do: everything runs as it is defined"
+
+
+def test_a_build_on_request(shop: Shop) -> None:
+    shop.up()
+    shop.project.write("recipe/Dockerfile", "FROM scratch\n")
+    shop.configure('image: "shop/frontend:1"', "build: ./recipe")
+    shop.up()
+    shop.up(rebuild=True)
+    assert [call.partition(":")[0] for call in shop.engine.called("build")] == ["build devenv/frontend"]
+    assert [step.resource for step in shop.up().plan.steps] == []
+
+
+def test_two_environments_of_one_folder_live_side_by_side(shop: Shop) -> None:
+    shop.up()
+    session = shop.project.session(shop.sink, "feature-x")
+    result = up(session, UpOptions())
+    assert (result.status.project, result.status.environment) == ("shop-feature-x", "feature-x")
+    assert {choice.holder for choice in result.ports} == {
+        "container shop-frontend-1",
+        "container shop-backend-1",
+        "container shop-mailcatcher-1",
+        "container shop-databasemaster-1",
+    }
+    assert len(shop.engine.containers) == 10
+    assert (shop.root / ".devenv/feature-x/compose.yaml").exists()
+
+
+def test_a_broken_configuration_asks_no_engine(shop: Shop) -> None:
+    shop.add("nonsense: 1\n")
+    with pytest.raises(ConfigError):
+        shop.up()
+    assert shop.engine.calls == []
+
+
+def test_everything_is_published_on_the_address_that_is_set(shop: Shop) -> None:
+    shop.up()
+    ports = [
+        port["host_ip"] for one in shop.engine.containers.values() for port in one.definition.get("ports", ())
+    ]
+    assert set(ports) == {ADDRESS}
