@@ -22,6 +22,7 @@ from devenv.images.obtain import ImageOrder, obtain_all, resolve_all
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.model import Image
 from tests.clock import Clock, timed_modules
+from tests.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,6 +143,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for module in timed_modules():
         monkeypatch.setattr(module, "time", clock)
     return clock
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """A project with all that belongs to one, on an engine in memory."""
+    return Shop(tmp_path / "shop")
 
 
 @pytest.fixture(scope="session")

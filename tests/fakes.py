@@ -165,6 +165,7 @@ class FakeEngine:
 
     version: str = "26.1.5"
     root_directory: str = "/var/lib/elsewhere"
+    memory_bytes: int = 8 * 2**30
     registry: set[str] | None = None
     present: dict[str, ObservedImage] = field(default_factory=dict)
     scripts: dict[str, list[Turn]] = field(default_factory=dict)
@@ -235,7 +236,7 @@ class FakeEngine:
             endpoint="memory://",
             root_directory=self.root_directory,
             storage_driver="overlay2",
-            memory_bytes=8 * 2**30,
+            memory_bytes=self.memory_bytes,
             cpus=2,
         )
 

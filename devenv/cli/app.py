@@ -119,7 +119,7 @@ def hoist(arguments: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None, wiring: Wiring | None = None) -> int:
     """Run one command line; its exit status. Only defects of ours leave as exceptions."""
-    arguments = hoist(sys.argv[1:] if argv is None else argv)
+    arguments = hoist(sys.argv[1:] if argv is None else argv) or ["--help"]
     context = Context(wiring or default_wiring())
     # Known before typer parsed anything: an error in the parsing is to be JSON as well.
     context.output = Output(

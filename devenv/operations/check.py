@@ -113,14 +113,13 @@ class _Chain:
                     response,
                 )
             time.sleep(POLL_SECONDS)
-            self._report = _json(self._request("GET", str(self._report["url"])), path) | {
-                "url": self._report["url"]
-            }
-        return f"report {self._report['id']} drawn by the taskrunner in {time.monotonic() - queued:.1f} s"
+            url = self._said("url")
+            self._report = _json(self._request("GET", url), path) | {"url": url}
+        return f"report {self._said('id')} drawn by the taskrunner in {time.monotonic() - queued:.1f} s"
 
     def static_file(self) -> str:
         """Nginx serves what the worker generated, and says how long it may be kept."""
-        path = str(self._report["file"])
+        path = self._said("file")
         response = self._request("GET", path)
         if response.status != http.client.OK:
             raise _broken(f"GET {path} answered {response.status}", response)
@@ -130,7 +129,9 @@ class _Chain:
 
     def row(self) -> str:
         """The row that the application wrote is in MySQL."""
-        table, key = str(self._report["table"]), int(self._report["id"])
+        table, key = self._said("table"), self._said("id")
+        if not key.isdigit():
+            raise OperationError(f'expected a number as the report\'s id, got "{key}"', code="check_failed")
         container = running_container(self.session, mysql.NAME)
         database = self.session.settings.database
         server = Server(self.session.engine, container.id, database.root_password)
@@ -143,7 +144,7 @@ class _Chain:
 
     def mail(self) -> str:
         """The mail with the link is in the catcher."""
-        subject = str(self._report["mail_subject"])
+        subject = self._said("mail_subject")
         box = self._mailbox()
         begun = time.monotonic()
         while True:
@@ -154,6 +155,13 @@ class _Chain:
             if time.monotonic() - begun > PATIENCE:
                 raise OperationError(f'no mail with the subject "{subject}" within {PATIENCE:g} s')
             time.sleep(POLL_SECONDS)
+
+    def _said(self, name: str) -> str:
+        """What the application said of its report."""
+        if not isinstance(self._report.get(name), str | int):
+            path = self.session.settings.check.report
+            raise OperationError(f'the report of {path} has no "{name}"', code="check_failed")
+        return str(self._report[name])
 
     def _mailbox(self) -> Mailbox:
         return Mailbox(self.session.settings.bind, self._port(mailcatcher.NAME, mailcatcher.WEB_PORT))

@@ -126,7 +126,7 @@ def _ownership(session: Session) -> Diagnosis:
     foreign = [path for folder in session.mapped_folders for path in _foreign(folder, os.getuid())]
     if not foreign:
         return Diagnosis("file ownership", OK, "all mapped files are yours")
-    shown = ", ".join(str(path.relative_to(session.root)) for path in foreign[:3])
+    shown = ", ".join(os.path.relpath(path, session.root) for path in foreign[:3])
     return Diagnosis(
         "file ownership",
         WARNING,

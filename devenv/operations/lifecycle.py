@@ -49,8 +49,10 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
                 code="confirmation_needed",
                 hint="say `devenv down --volumes --yes` if you mean it",
             )
-        if observed.containers:
+        # Without containers too: an `up` whose seed failed has left its network.
+        if observed.containers or session.workspace.compose_file.exists():
             session.engine.down(_compose_file(session), _teller(session))
+        if observed.containers:
             session.events.emit(Event("containers", Status.DONE, "removed"))
         removed = tuple(volume.name for volume in observed.volumes) if volumes else ()
         for name in removed:

@@ -35,25 +35,25 @@ class Mailbox:
 
     def messages(self) -> tuple[Mail, ...]:
         """All messages, the oldest first; raises OperationError where the catcher does not answer."""
-        status, body = self._get("/messages")
-        if status == http.client.OK:
-            return tuple(self._mailcatcher_mail(row) for row in json.loads(body))
-        status, body = self._get("/api/email")
-        if status != http.client.OK:
+        rows = _rows(*self._get("/messages"))
+        if rows is not None:
+            return tuple(self._mailcatcher_mail(row) for row in rows)
+        rows = _rows(*self._get("/api/email"))
+        if rows is None:
             raise OperationError(
-                f"the mail catcher on port {self._port} answers {status} to both ways of asking for mail",
+                f"the mail catcher on port {self._port} answers neither way of asking for mail",
                 code="mail_unreadable",
                 hint="run the image that devenv.yaml names by default, or `devenv logs mailcatcher`",
             )
-        return tuple(_maildev_mail(row) for row in json.loads(body))
+        return tuple(_maildev_mail(row) for row in rows)
 
     def _mailcatcher_mail(self, row: dict[str, Any]) -> Mail:
         status, body = self._get(f"/messages/{row['id']}.plain")
         return Mail(
             id=str(row["id"]),
             subject=row.get("subject") or "",
-            sender=str(row.get("sender", "")).strip("<>"),
-            recipients=tuple(str(name).strip("<>") for name in row.get("recipients", ())),
+            sender=str(row.get("sender") or "").strip("<>"),
+            recipients=tuple(str(name).strip("<>") for name in row.get("recipients") or ()),
             text=body.decode(errors="replace") if status == http.client.OK else "",
         )
 
@@ -71,6 +71,18 @@ class Mailbox:
             ) from error
         finally:
             connection.close()
+
+
+def _rows(status: int, body: bytes) -> list[dict[str, Any]] | None:
+    """The messages that were answered; None where the answer is something else, such as a page for people."""
+    if status != http.client.OK:
+        return None
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    is_list = isinstance(found, list) and all(isinstance(row, dict) and "id" in row for row in found)
+    return found if is_list else None
 
 
 def _maildev_mail(row: dict[str, Any]) -> Mail:

@@ -11,6 +11,7 @@ from devenv.model import Label
 from devenv.operations.data import Seeded, seed_volume
 from devenv.operations.up import DEFAULT_TIMEOUT, next_generation, obtain, recover_generation
 from devenv.operations.wait import Ascent
+from devenv.project import database_volume
 from devenv.render.compose import MARK
 from devenv.services import mysql
 
@@ -80,10 +81,12 @@ def _switch(session: Session, observed: ObservedState) -> None:
 def _measure(session: Session, observed: ObservedState, memory: Memory) -> Discarded | None:
     """How much the present data are, as far as their server says so."""
     container = next(iter(observed.of(mysql.NAME)), None)
-    if memory.generation == 0 or container is None:
+    volume = database_volume(session.identity.project, memory.generation)
+    if container is not None:
+        volume = container.volumes.get(mysql.DATA_DIRECTORY, volume)
+    if volume not in {known.name for known in observed.volumes}:
         return None
-    volume = container.volumes.get(mysql.DATA_DIRECTORY, "")
-    if not container.is_running:
+    if container is None or not container.is_running:
         return Discarded(volume, None, None)
     names = ", ".join(f"'{name}'" for name in session.settings.database.databases)
     server = Server(session.engine, container.id, session.settings.database.root_password)

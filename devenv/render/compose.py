@@ -66,7 +66,9 @@ def specified(project: Project, definition: dict[str, Any]) -> dict[str, Any]:
 
 def specs(compose_text: str) -> dict[str, str]:
     """Hash of each service's definition, out of a rendered file."""
-    services = yaml.safe_load(compose_text)["services"]
+    # The parser in C where there is one: 3 ms in place of 30, at every `up`.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    services = yaml.load(compose_text, loader)["services"]  # noqa: S506 - both are safe
     return {name: definition["labels"][Label.SPEC] for name, definition in services.items()}
 
 

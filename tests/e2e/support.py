@@ -167,6 +167,12 @@ class Engine:
         self.api.start(container["Id"])
         return str(container["Id"])
 
+    def remove_service(self, name: str) -> None:
+        """Remove a service's container, where it has one."""
+        found = self.services().get(name)
+        if found is not None:
+            self.api.remove_container(found["Id"], force=True, v=True)
+
     def remove_all(self) -> None:
         """Remove whatever the project has: containers, volumes, networks."""
         for raw in self.containers():

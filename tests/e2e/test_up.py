@@ -75,6 +75,22 @@ def test_a_second_up_changes_nothing_and_builds_nothing(
     assert stack.run("up", "--dry-run", "--json").ok().data["steps"] == []
 
 
+def test_a_service_that_is_no_longer_defined_is_removed(stack: Stack) -> None:
+    image = stack.engine.service("frontend")["Config"]["Image"]
+    stack.configure(services={"extra": {"image": image, "command": "sleep 600", "init": True}})
+    try:
+        stack.up("extra")
+        assert stack.engine.healths()["extra"] == "running"
+
+        stack.configure()
+        steps = stack.up().data["plan"]["steps"]
+
+        assert set(stack.engine.healths()) == set(SERVICES)
+        assert "extra" in [step["resource"] for step in steps]
+    finally:
+        stack.engine.remove_service("extra")
+
+
 def test_two_ups_at_once_make_one_environment(own: Stack) -> None:
     with ExitStack() as both:
         processes = [both.enter_context(own.spawned("up", "mailcatcher", "databasemaster")) for _ in "ab"]

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from devenv.engine.api import PortHolder
 from devenv.errors import ConfigError, OperationError, RefusedError, SeedError, ServiceFailedError, UsageError
 from devenv.events import Status
-from devenv.operations.up import UpOptions, UpResult, dry_run, up
-from tests.fakes import FakeEngine, RecordingSink, exited, fake_wiring, unhealthy
+from devenv.operations.up import UpOptions, up
+from tests.fakes import exited, fake_wiring, unhealthy
 from tests.harness import DevenvProject
 from tests.samples import ADDRESS, SHOP, SHOP_FILES, SHOP_IMAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from devenv.plan import Plan
+    from tests.shop import Shop
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -34,51 +33,6 @@ FROM_NOTHING = """
     [6] taskrunner: create and start, it has no container
     [7] frontend: create and start, it has no container
 """
-
-
-@dataclass
-class Shop:
-    """A project on an engine in memory whose registry has all that it needs."""
-
-    root: Path
-    engine: FakeEngine = field(default_factory=lambda: FakeEngine(registry=set(SHOP_IMAGES)))
-    sink: RecordingSink = field(default_factory=RecordingSink)
-
-    def __post_init__(self) -> None:
-        self.project = DevenvProject(self.root, SHOP_FILES, fake_wiring(self.engine))
-
-    def configure(self, old: str, new: str) -> None:
-        """Change a piece of `devenv.yaml`."""
-        text = self.project.read("devenv.yaml")
-        assert old in text
-        self.project.write("devenv.yaml", text.replace(old, new))
-
-    def add(self, text: str) -> None:
-        """Add lines to `devenv.yaml`."""
-        self.project.write("devenv.yaml", self.project.read("devenv.yaml") + dedent(text))
-
-    def up(self, *services: str, **options: Any) -> UpResult:
-        """Bring it up; what was called and said before is forgotten."""
-        self.engine.calls.clear()
-        self.sink.events.clear()
-        return up(self.project.session(self.sink), UpOptions(services, **options))
-
-    def dry(self, *services: str, **options: Any) -> Plan:
-        return dry_run(self.project.session(self.sink), UpOptions(services, **options))
-
-    @property
-    def ids(self) -> dict[str, str]:
-        return {name: one.id for name, one in self.engine.containers.items()}
-
-    @property
-    def changes(self) -> list[str]:
-        """What was done, the database's builder and its statements left out."""
-        return [call for call in self.engine.changes if not call.startswith(("execute", "run "))]
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path / "shop")
 
 
 def block(text: str) -> str:

@@ -1,0 +1,161 @@
+"""Down, stop and restart: what goes, what stays, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devenv.errors import DevenvError, OperationError, RefusedError, SeedError, ServiceFailedError, UsageError
+from devenv.operations.lifecycle import down, restart, stop
+from tests.fakes import exited, unhealthy
+
+if TYPE_CHECKING:
+    from tests.shop import Shop
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+CONTAINERS = {
+    f"shop-{name}-1" for name in ("databasemaster", "mailcatcher", "backend", "taskrunner", "frontend")
+}
+
+
+def test_down_removes_containers_and_network_and_keeps_the_data(shop: Shop) -> None:
+    shop.up()
+    result = down(shop.session())
+    assert set(result.containers) == CONTAINERS
+    assert result.volumes == ()
+    assert shop.engine.containers == {}
+    assert shop.engine.networks == {}
+    assert set(shop.engine.volumes) == {"shop_database_1", "shop_generated"}
+
+
+def test_up_after_down_finds_the_data(shop: Shop) -> None:
+    shop.up()
+    down(shop.session())
+    assert "database: seed" not in str(shop.up().plan)
+    assert shop.engine.called("create volume") == []
+
+
+def test_down_of_nothing_is_done(shop: Shop) -> None:
+    assert down(shop.session()).containers == ()
+    assert shop.engine.changes == []
+
+
+def test_down_takes_away_what_a_failed_up_left(shop: Shop) -> None:
+    shop.engine.answer("migrate", "Traceback", 1)
+    with pytest.raises(SeedError):
+        shop.up()
+    assert shop.engine.networks != {}
+    down(shop.session())
+    assert shop.engine.networks == {}
+
+
+def test_down_with_volumes_is_refused_until_it_is_confirmed(shop: Shop) -> None:
+    shop.up()
+    with pytest.raises(RefusedError) as caught:
+        down(shop.session(), volumes=True)
+    assert caught.value.code == "confirmation_needed"
+    assert caught.value.message == "this would remove the data of shop: shop_database_1, shop_generated"
+    assert caught.value.hint == "say `devenv down --volumes --yes` if you mean it"
+    assert shop.engine.changes == []
+
+
+def test_down_with_volumes_takes_all_the_data_and_forgets_them(shop: Shop) -> None:
+    shop.up()
+    result = down(shop.session(), volumes=True, confirmed=True)
+    assert result.volumes == ("shop_database_1", "shop_generated")
+    assert shop.engine.volumes == {}
+    assert (shop.project.memory["generation"], shop.project.memory["seed_key"]) == (0, "")
+    assert "there are no data yet" in str(shop.up().plan)
+
+
+def test_down_leaves_other_environments_alone(shop: Shop) -> None:
+    shop.up()
+    shop.engine.create_volume("other_database_1", {"devenv.project": "other"})
+    shop.engine.create_volume("anonymous", {})
+    down(shop.session(), volumes=True, confirmed=True)
+    assert set(shop.engine.volumes) == {"other_database_1", "anonymous"}
+
+
+@pytest.mark.parametrize("operation", ["down", "stop"])
+def test_without_the_generated_file_it_says_how_to_get_it_back(shop: Shop, operation: str) -> None:
+    shop.up()
+    (shop.root / ".devenv/compose.yaml").unlink()
+    with pytest.raises(OperationError) as caught:
+        down(shop.session()) if operation == "down" else stop(shop.session(), ())
+    assert caught.value.code == "compose_file_missing"
+    assert caught.value.hint == "run `devenv up` once: it writes the file anew"
+
+
+def test_stop_stops_all_that_runs(shop: Shop) -> None:
+    shop.up()
+    result = stop(shop.session(), ())
+    assert {f"shop-{name}-1" for name in result.services} == CONTAINERS
+    assert {one.now.state for one in shop.engine.containers.values()} == {"exited"}
+    assert stop(shop.session(), ()).services == ()
+    assert shop.engine.changes == []
+
+
+def test_stop_stops_what_is_named(shop: Shop) -> None:
+    shop.up()
+    assert stop(shop.session(), ("backend", "taskrunner")).services == ("backend", "taskrunner")
+    assert shop.engine.changes == ["stop backend taskrunner"]
+
+
+def test_stop_of_what_is_stopped_does_nothing(shop: Shop) -> None:
+    shop.up()
+    stop(shop.session(), ("backend",))
+    assert stop(shop.session(), ("backend",)).services == ()
+
+
+def test_restart_waits_until_it_is_healthy(shop: Shop) -> None:
+    shop.up()
+    result = restart(shop.session(), ("backend", "taskrunner"))
+    assert result.services == ("backend", "taskrunner")
+    assert shop.engine.changes == ["restart shop-backend-1", "restart shop-taskrunner-1"]
+    assert "done backend: healthy" in shop.sink.lines
+
+
+def test_restart_restarts_every_replica(shop: Shop) -> None:
+    shop.add("taskrunner: {replicas: 2}\n")
+    shop.up()
+    restart(shop.session(), ("taskrunner",))
+    assert shop.engine.changes == ["restart shop-taskrunner-1", "restart shop-taskrunner-2"]
+
+
+@pytest.mark.parametrize(
+    ("turn", "code"),
+    [(unhealthy(), "service_unhealthy"), (exited(1), "service_exited")],
+    ids=["unhealthy", "exited"],
+)
+def test_restart_ends_at_what_fails(shop: Shop, turn: object, code: str) -> None:
+    shop.up()
+    shop.engine.scripts["backend"] = [turn]  # type: ignore[list-item]
+    with pytest.raises(ServiceFailedError) as caught:
+        restart(shop.session(), ("backend",))
+    assert caught.value.code == code
+
+
+def failure(shop: Shop, operation: str, name: str) -> DevenvError:
+    with pytest.raises(DevenvError) as caught:
+        (restart if operation == "restart" else stop)(shop.session(), (name,))
+    return caught.value
+
+
+@pytest.mark.parametrize("operation", ["restart", "stop"])
+def test_a_name_that_is_no_service(shop: Shop, operation: str) -> None:
+    shop.up()
+    error = failure(shop, operation, "varnish")
+    assert isinstance(error, UsageError)
+    assert error.message == (
+        'no service called "varnish" has a container; '
+        "there are backend, databasemaster, frontend, mailcatcher, taskrunner"
+    )
+    assert shop.engine.changes == []
+
+
+@pytest.mark.parametrize("operation", ["restart", "stop"])
+def test_an_environment_that_is_not_up(shop: Shop, operation: str) -> None:
+    error = failure(shop, operation, "backend")
+    assert (error.code, error.hint) == ("not_up", "bring it up with `devenv up`")
