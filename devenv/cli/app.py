@@ -138,8 +138,11 @@ def main(argv: Sequence[str] | None = None, wiring: Wiring | None = None) -> int
             UsageError(error.format_message(), hint="`devenv --help` lists commands and options")
         )
         return UsageError.exit_status
-    except BrokenPipeError:
-        # Who read our output has seen enough; nothing may be flushed into the closed pipe at exit.
+    except SystemExit as end:
+        # typer ends so, with status 1, when nobody reads our output any more: who read it has seen enough.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        # Nothing may be flushed into the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     if status == INTERRUPTED:

@@ -52,6 +52,7 @@ class Output:
             stderr=stderr,
             no_color=self._color is False or None,
             highlight=False,
+            emoji=False,
             soft_wrap=True,
             # A pipe has no width: there a table is as wide as its content.
             width=None if (sys.stderr if stderr else sys.stdout).isatty() else PIPE_WIDTH,
