@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from devenv.engine.api import ObservedContainer, ObservedState
     from devenv.model import Project, Service
@@ -76,26 +77,34 @@ def plan_up(
     if data.seed is not None:
         steps.append(Step("database", "seed", data.seed))
     for service in services:
-        wanted = range(1, service.replicas + 1)
-        containers = {container.number: container for container in observed.of(service.name)}
-        for number in wanted:
-            label = service.name if service.replicas == 1 else f"{service.name} {number}"
-            steps += _container_steps(
-                label, containers.get(number), specs.get(service.name), image_ids.get(service.name)
-            )
-        steps += [
-            Step(f"{service.name} {number}", "remove", f"{service.replicas} of it are wanted")
-            for number in containers
-            if number > service.replicas
-        ]
+        steps += _service_steps(
+            service, observed.of(service.name), specs.get(service.name), image_ids.get(service.name)
+        )
     return Plan(tuple(steps))
 
 
+def _service_steps(
+    service: Service, containers: Sequence[ObservedContainer], spec: str | None, image_id: str | None
+) -> Iterator[Step]:
+    """Replicas are counted, not numbered: which one goes and what number comes is for Compose to choose."""
+    for container in containers[: service.replicas]:
+        label = service.name if service.replicas == 1 else f"{service.name} {container.number}"
+        yield from _container_steps(label, container, spec, image_id)
+    taken = {container.number for container in containers}
+    free = (number for number in count(1) if number not in taken)
+    for _ in range(service.replicas - len(containers)):
+        label = service.name if service.replicas == 1 else f"{service.name} {next(free)}"
+        yield Step(label, "create and start", "it has no container")
+    extra = len(containers) - service.replicas
+    if extra > 0:
+        yield Step(
+            service.name, f"remove {extra} of {len(containers)}", f"{service.replicas} of it are wanted"
+        )
+
+
 def _container_steps(
-    label: str, container: ObservedContainer | None, spec: str | None, image_id: str | None
+    label: str, container: ObservedContainer, spec: str | None, image_id: str | None
 ) -> list[Step]:
-    if container is None:
-        return [Step(label, "create and start", "it has no container")]
     if spec is not None and container.spec != spec:
         return [Step(label, "recreate and start", "its definition changed")]
     if image_id is not None and container.image_id != image_id:

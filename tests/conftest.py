@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,7 @@ def _seal(patch: pytest.MonkeyPatch, home: Path) -> None:
     for name, value in fixed.items():
         patch.setenv(name, value)
     patch.chdir(home)
+    patch.setattr(os, "fsync", lambda _: None)  # nobody pulls the plug here, and it takes most of the time
     for method in ("connect", "connect_ex"):
         patch.setattr(socket.socket, method, _loopback_only(getattr(socket.socket, method)))
 
@@ -145,10 +147,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.fixture(scope="session")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where every test's shop stands, one after the other at the same address."""
+    return tmp_path_factory.mktemp("street")
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(street: Path) -> Iterator[Shop]:
     """A project with all that belongs to one, on an engine in memory."""
-    return Shop(tmp_path / "shop")
+    (street / "here").mkdir()
+    yield Shop(street / "here" / "shop")
+    shutil.rmtree(street / "here")
 
 
 @pytest.fixture(scope="session")

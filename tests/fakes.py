@@ -36,7 +36,7 @@ from devenv.engine.api import (
     PullDeniedError,
     RegistryUnreachableError,
 )
-from devenv.errors import OperationError
+from devenv.errors import ImageError, OperationError
 from devenv.model import Label
 
 if TYPE_CHECKING:
@@ -282,6 +282,9 @@ class FakeEngine:
             self.built.append(request)
             self.secrets.append({name: path.read_text() for name, path in request.secrets.items()})
             on_line("#1 exporting")
+            text = (request.context / "Dockerfile").read_text(encoding="utf-8")
+            if text.rstrip().endswith("false"):
+                raise ImageError(f"building {request.tag} failed", code="build_failed", evidence=(text,))
             self.add_image(request.tag, request.labels)
 
     def import_image(self, tar: Iterable[bytes], reference: str, labels: Mapping[str, str]) -> None:
@@ -298,8 +301,7 @@ class FakeEngine:
         for service in _with_dependencies(definitions, services):
             self._create_service(document, service, definitions[service], on_line)
         for one in [one for one in self.containers.values() if one.project == name]:
-            wanted = definitions.get(one.service)
-            if wanted is None or one.number > _replicas(wanted):
+            if one.service not in definitions:
                 del self.containers[one.name]
 
     def _create_networks(self, document: Mapping[str, Any]) -> None:
@@ -324,7 +326,7 @@ class FakeEngine:
                 self.volumes.setdefault(volume, document["volumes"][mount["source"]].get("labels") or {})
                 mounted[mount["target"]] = volume
         ports = dict(_published(port) for port in definition.get("ports") or ())
-        for number in range(1, _replicas(definition) + 1):
+        for number in self._numbers(document["name"], service, _replicas(definition)):
             name = f"{document['name']}-{service}-{number}"
             before = self.containers.get(name)
             if before and (before.definition, before.image_id) == (definition, image.id):
@@ -343,6 +345,15 @@ class FakeEngine:
                 volumes=mounted,
                 ports=ports,
             )
+
+    def _numbers(self, project: str, service: str, replicas: int) -> list[int]:
+        """Which containers a service has from now on: too many go, the oldest first; new ones are numbered on."""
+        there = [one for one in self.containers.values() if (one.project, one.service) == (project, service)]
+        for one in there[: max(len(there) - replicas, 0)]:
+            del self.containers[one.name]
+        numbers = [one.number for one in there if one.name in self.containers]
+        highest = max(numbers, default=0)
+        return [*numbers, *range(highest + 1, highest + 1 + replicas - len(numbers))]
 
     def down(self, compose_file: Path, on_line: LineSink, *, volumes: bool = False) -> None:
         self._called("down with volumes" if volumes else "down")
@@ -560,11 +571,11 @@ def _interpret(command: tuple[str, ...], stdin: bytes, environment: Mapping[str,
     """As much of a shell as the contract asks of an engine; an unknown word does nothing and goes on."""
     program = _Program()
     is_script = command[:2] == ("sh", "-c")
-    statements = STATEMENT_ENDS.split(command[2]) if is_script else [shlex.join(command)]
+    statements = STATEMENT_ENDS.split(command[2].replace(">&2", "")) if is_script else [shlex.join(command)]
     for words in (shlex.split(statement) for statement in statements):
         match words:
             case ["echo", *rest]:
-                program.lines.append(" ".join(word for word in rest if word != ">&2"))
+                program.lines.append(" ".join(rest))
             case ["cat"]:
                 program.lines += stdin.decode().splitlines()
             case ["printenv", name]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+from copy import copy
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
+from devenv.environments.registry import Registry
 from devenv.operations.up import UpOptions, UpResult, dry_run, up
 from tests.fakes import FakeEngine, FakeSetup, RecordingSink, fake_wiring
 from tests.harness import DevenvProject
 from tests.samples import SHOP_FILES, SHOP_IMAGES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from devenv.events import Event
     from devenv.operations.session import Session
     from devenv.plan import Plan
     from tests.harness import Outcome
+
+_REMEMBERED: dict[Path, tuple[Path, dict[str, Any], tuple[Event, ...], UpResult]] = {}
+"""By address: the folder, the engine, the events and the result of a shop that was just brought up."""
 
 
 @dataclass
@@ -30,6 +37,7 @@ class Shop:
 
     def __post_init__(self) -> None:
         self.project = DevenvProject(self.root, SHOP_FILES, fake_wiring(self.engine, self.setup))
+        self._at_first = self._state()
 
     def configure(self, old: str, new: str) -> None:
         """Change a piece of `devenv.yaml`."""
@@ -53,8 +61,37 @@ class Shop:
         return self.project.run(*arguments, typed=typed)
 
     def up(self, *services: str, **options: Any) -> UpResult:
-        """Bring it up."""
-        return up(self.session(), UpOptions(services, **options))
+        """Bring it up.
+
+        From nothing that goes the same way every time: it is really done once, and then remembered.
+        """
+        if services or options or not self.is_untouched:
+            return up(self.session(), UpOptions(services, **options))
+        if self.root not in _REMEMBERED:
+            result = up(self.session(), UpOptions())
+            folder = Path(mkdtemp(dir=self.root.parent.parent))
+            shutil.copytree(self.root, folder, dirs_exist_ok=True)
+            _REMEMBERED[self.root] = (folder, self._state(), tuple(self.sink.events), result)
+            return result
+        folder, state, events, result = _REMEMBERED[self.root]
+        shutil.copytree(folder, self.root, dirs_exist_ok=True)
+        Registry().claim("shop", str(self.root))
+        self.engine.__dict__ |= state
+        self.engine.containers = {name: copy(one) for name, one in state["containers"].items()}
+        self.sink.events[:] = events
+        return result
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was told to the engine yet, and nothing of the project was changed."""
+        files = {path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()}
+        written = {name: self.project.read(name) for name in files & set(SHOP_FILES)}
+        return files == set(SHOP_FILES) and written == SHOP_FILES and self._state() == self._at_first
+
+    def _state(self) -> dict[str, Any]:
+        """All that the engine was told and has, calls and questions left out."""
+        left_out = ("_lock", "calls")
+        return {name: copy(value) for name, value in vars(self.engine).items() if name not in left_out}
 
     def dry(self, *services: str, **options: Any) -> Plan:
         """What `up` would do."""

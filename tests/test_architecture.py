@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,9 +101,18 @@ class Module:
     tree: ast.Module
     text: str
 
-    def imports(self) -> Iterator[tuple[str, int]]:
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Everything in it."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def imports(self) -> tuple[tuple[str, int], ...]:
         """Every imported module or name, absolute, with its line."""
-        for node in ast.walk(self.tree):
+        return tuple(self._imports())
+
+    def _imports(self) -> Iterator[tuple[str, int]]:
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from ((alias.name, node.lineno) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -166,7 +175,7 @@ def test_imports_go_down() -> None:
     wrong = [
         f"{module.at(line)}: {module.name} imports {name}"
         for module in modules()
-        for imported, line in module.imports()
+        for imported, line in module.imports
         if (name := own(imported)) is not None and not is_allowed(module.name, name)
     ]
     assert not wrong, "imports that go up or sideways:\n" + "\n".join(wrong)
@@ -216,7 +225,7 @@ def test_a_library_stays_behind_its_door(library: str, doors: tuple[str, ...]) -
     users = [
         (module, line)
         for module in modules()
-        for imported, line in module.imports()
+        for imported, line in module.imports
         if within(imported, library)
     ]
     wrong = [
@@ -232,7 +241,7 @@ def test_the_pure_core_touches_nothing() -> None:
         f"{module.at(line)}: {imported}"
         for module in modules()
         if any(within(module.name, package) for package in PURE)
-        for imported, line in module.imports()
+        for imported, line in module.imports
         if imported.split(".")[0] in IMPURE
         or (imported == "pathlib.Path" and not _for_types_only(module, line))
     ]
@@ -254,7 +263,7 @@ def test_only_one_module_prints() -> None:
         module.at(node.lineno)
         for module in modules()
         if module.name != "cli.output"
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert not wrong, "print() outside cli/output.py:\n" + "\n".join(wrong)
@@ -282,7 +291,7 @@ def test_no_function_is_too_long() -> None:
     functions = [
         (module.at(node.lineno), node.name, (node.end_lineno or 0) - node.lineno + 1)
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     wrong = [

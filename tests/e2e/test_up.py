@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.e2e.support import KEYS, LIVE, SERVICES, request, seeded_rows
+from tests.e2e.support import KEYS, LIVE, SERVICES, Engine, request, seeded_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,12 +109,12 @@ def test_environments_of_one_name_live_side_by_side(
     own.up("mailcatcher")
     other = new_stack(tmp_path / "elsewhere" / own.root.name, name=own.name, sources=False)
     other.configured = own.configured
+    third = Engine(own.engine.api, f"{own.name}-third")
     other.configure(database={"seed": []})
 
     try:
         second = other.up("mailcatcher").data
         named = other.run("--env", "third", "up", "mailcatcher", "--json").ok().data
-        third = other.engine.__class__(own.engine.api, f"{own.name}-third")
         other.engine.project = second["status"]["project"]
 
         assert other.engine.project == f"{own.name}-2"

@@ -113,19 +113,27 @@ def test_more_replicas_are_wanted() -> None:
 
 def test_fewer_replicas_are_wanted() -> None:
     extra = (container("taskrunner", 2), container("taskrunner", 3))
-    assert plan(*ALL, *extra) == block("""
-        [1] taskrunner 2: remove, 1 of it are wanted
-        [2] taskrunner 3: remove, 1 of it are wanted
-    """)
+    assert plan(*ALL, *extra) == "[1] taskrunner: remove 2 of 3, 1 of it are wanted"
 
 
 def test_no_replica_is_wanted() -> None:
-    assert plan(*ALL, taskrunner={"replicas": 0}) == "[1] taskrunner 1: remove, 0 of it are wanted"
+    assert plan(*ALL, taskrunner={"replicas": 0}) == "[1] taskrunner: remove 1 of 1, 0 of it are wanted"
 
 
 def test_a_replica_in_the_middle_is_missing() -> None:
     assert plan(*ALL, container("taskrunner", 3), taskrunner={"replicas": 3}) == block("""
         [1] taskrunner 2: create and start, it has no container
+    """)
+
+
+def test_replicas_are_counted_whatever_their_numbers() -> None:
+    """Compose keeps the youngest when it removes some, and numbers on from the highest."""
+    there = [one for one in ALL if one.service != "taskrunner"]
+    assert plan(*there, container("taskrunner", 3)) == "nothing to do: everything runs as it is defined"
+    others = (container("taskrunner", 3), container("taskrunner", 7, health="unhealthy"))
+    assert plan(*there, *others, taskrunner={"replicas": 3}) == block("""
+        [1] taskrunner 7: restart, it is unhealthy
+        [2] taskrunner 1: create and start, it has no container
     """)
 
 
@@ -148,7 +156,7 @@ def test_several_causes_in_the_order_of_the_services() -> None:
         [1] compose file: write, its content changed
         [2] databasemaster: recreate and start, its definition changed
         [3] mailcatcher: create and start, it has no container
-        [4] taskrunner 2: remove, 1 of it are wanted
+        [4] taskrunner: remove 1 of 2, 1 of it are wanted
         [5] frontend: restart, it is unhealthy
     """)
 

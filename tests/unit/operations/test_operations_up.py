@@ -139,14 +139,21 @@ def test_an_unhealthy_container_is_restarted(shop: Shop) -> None:
 
 
 def test_replicas_come_and_go(shop: Shop) -> None:
+    def workers() -> list[str]:
+        return [name for name in shop.engine.containers if "taskrunner" in name]
+
     shop.up()
     shop.add("taskrunner: {replicas: 3}\n")
     shop.up()
-    workers = ["shop-taskrunner-1", "shop-taskrunner-2", "shop-taskrunner-3"]
-    assert [name for name in shop.engine.containers if "taskrunner" in name] == workers
+    assert workers() == ["shop-taskrunner-1", "shop-taskrunner-2", "shop-taskrunner-3"]
     shop.configure("replicas: 3", "replicas: 1")
+    assert "taskrunner: remove 2 of 3, 1 of it are wanted" in str(shop.up().plan)
+    assert workers() == ["shop-taskrunner-3"]
+    assert shop.up().plan.steps == ()
+    shop.configure("replicas: 1", "replicas: 2")
     shop.up()
-    assert [name for name in shop.engine.containers if "taskrunner" in name] == ["shop-taskrunner-1"]
+    assert workers() == ["shop-taskrunner-3", "shop-taskrunner-4"]
+    assert shop.up().plan.steps == ()
 
 
 def test_a_lost_volume_is_seeded_anew_under_a_new_name(shop: Shop) -> None:

@@ -1,0 +1,583 @@
+"""What devenv asks of an engine, asked of the fake and of Docker: both give the same answers."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import tarfile
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devenv.engine.api import (
+    BuildRequest,
+    ContainerRequest,
+    ExecResult,
+    ObservedContainer,
+    ObservedState,
+    ObservedVolume,
+    RegistryUnreachableError,
+)
+from devenv.errors import ImageError, OperationError
+from devenv.model import Label
+from tests.fakes import FakeEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from devenv.engine.api import Engine
+
+NOWHERE = "127.0.0.1:1/devenv/nothing:1"
+"""An image of a registry that does not answer."""
+SERVER = "trap 'exit 7' TERM; echo one; echo two >&2; touch /tmp/ready; sleep infinity & wait"
+PORT = 41873
+
+
+@dataclass
+class Place:
+    """An engine, an image that is on it, and a name of our own for all that is made there."""
+
+    engine: Engine
+    image: str
+    project: str
+    folder: Path
+
+    def name(self, what: str) -> str:
+        return f"{self.project}-{what}"
+
+    def run(self, what: str = "server", script: str = SERVER, **facts: object) -> str:
+        """A container that runs a script, which got as far as it goes by itself."""
+        request = ContainerRequest(self.name(what), self.image, ("sh", "-c", script), **facts)  # type: ignore[arg-type]
+        identity = self.engine.run_container(request)
+        if "/tmp/ready" in script:
+            self.sh(identity, "until test -e /tmp/ready; do sleep 0.02; done")
+        return identity
+
+    def sh(self, container: str, script: str, stdin: list[bytes] | None = None) -> ExecResult:
+        return self.engine.execute(container, ("sh", "-c", script), stdin=stdin)
+
+    def compose(self, **services: str) -> Path:
+        """A Compose file with these services, each given by lines in Compose's own words."""
+        lines = [f"name: {self.project}", "services:"]
+        for service, text in services.items():
+            lines += [
+                f"  {service}:",
+                f"    image: {self.image}",
+                "    init: true",
+                "    stop_grace_period: 0s",
+            ]
+            lines += [f"    {line}" for line in text.splitlines()]
+        lines += [
+            "networks:",
+            f"  default: {{name: {self.project}_default}}",
+            "volumes:",
+            f"  data: {{name: {self.project}_data, labels: {{{Label.PROJECT}: {self.project}}}}}",
+        ]
+        file = self.folder / ".devenv" / "compose.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join([*lines, ""]))
+        return file
+
+    def one(self, service: str, number: int = 1) -> ObservedContainer:
+        """A container of a service, as observed now."""
+        return next(one for one in self.engine.observe(self.project).of(service) if one.number == number)
+
+    def until(self, service: str, holds: Callable[[ObservedContainer], bool]) -> ObservedContainer:
+        """Look until it holds; another container's clock sets the pace."""
+        for _ in range(300):
+            found = self.one(service)
+            if holds(found):
+                return found
+            self.engine.execute(self.name("clock"), ("sleep", "0.05"))
+        raise AssertionError(f"it never came about: {found}")
+
+
+def docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout
+
+
+def remove_all(project: str) -> None:
+    """Whatever carries our own name, however the test ended."""
+    for listing, removal in (
+        (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
+        (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
+        (("network", "ls", "--quiet"), ("network", "rm")),
+    ):
+        found = docker(*listing, "--filter", f"name={project}").split()
+        if found:
+            docker(*removal, *found)
+    images = docker("image", "ls", "--quiet", "--filter", f"reference={project}*").split()
+    if images:
+        docker("image", "rm", "--force", *images)
+
+
+@pytest.fixture(params=["fake", "docker"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    project = f"devenv-test-{uuid.uuid4().hex[:8]}"
+    if request.param == "fake":
+        engine = FakeEngine()
+        engine.add_image("devenv/base:test")
+        yield Place(engine, "devenv/base:test", project, tmp_path)
+        return
+    docker_engine: Engine = request.getfixturevalue("docker_engine")
+    image: str = request.getfixturevalue("base_image")
+    try:
+        yield Place(docker_engine, image, project, tmp_path)
+    finally:
+        remove_all(project)
+
+
+def quiet(line: str) -> None:
+    """Take a line of progress."""
+    assert isinstance(line, str)
+
+
+def test_it_says_who_it_is(place: Place) -> None:
+    info = place.engine.info()
+    assert info.major >= 20
+    assert "://" in info.endpoint
+    assert info.cpus >= 1
+    assert info.memory_bytes > 2**28
+
+
+def test_of_an_unknown_project_it_has_nothing(place: Place) -> None:
+    assert place.engine.observe(place.project) == ObservedState()
+
+
+# -- images
+
+
+def test_an_image_is_there_or_not(place: Place) -> None:
+    found = place.engine.images([place.image, NOWHERE])
+    assert list(found) == [place.image]
+    assert found[place.image].reference == place.image
+    assert found[place.image].id.startswith("sha256:")
+    assert place.engine.images([]) == {}
+
+
+def test_a_registry_that_does_not_answer(place: Place) -> None:
+    with pytest.raises(RegistryUnreachableError) as caught:
+        place.engine.pull(NOWHERE, quiet)
+    assert caught.value.code == "registry_unreachable"
+    assert caught.value.message == f"the registry of {NOWHERE} cannot be reached"
+    assert caught.value.evidence
+    assert place.engine.images([NOWHERE]) == {}
+
+
+def recipe(place: Place, *lines: str) -> Path:
+    folder = place.folder / "recipe"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("\n".join(["ARG BASE", "FROM ${BASE}", *lines, ""]))
+    return folder
+
+
+def test_an_image_is_built_with_its_arguments_secrets_and_labels(place: Place) -> None:
+    (place.folder / "secret").write_text("hush")
+    check = 'RUN --mount=type=secret,id=word test "$(cat /run/secrets/word)" = hush && echo checked'
+    tag = f"{place.project}:1"
+    lines: list[str] = []
+    request = BuildRequest(
+        context=recipe(place, check),
+        tag=tag,
+        build_args={"BASE": place.image},
+        secrets={"word": place.folder / "secret"},
+        labels={"devenv.kind": "image"},
+    )
+    place.engine.build(request, lines.append)
+    assert lines
+    found = place.engine.images([tag])[tag]
+    assert found.labels["devenv.kind"] == "image"
+
+
+def test_a_build_that_fails_shows_its_last_lines(place: Place) -> None:
+    tag = f"{place.project}:1"
+    request = BuildRequest(recipe(place, "RUN echo so far && false"), tag, {"BASE": place.image})
+    with pytest.raises(ImageError) as caught:
+        place.engine.build(request, quiet)
+    assert caught.value.code == "build_failed"
+    assert tag in caught.value.message
+    assert any("so far" in line for line in caught.value.evidence)
+    assert place.engine.images([tag]) == {}
+
+
+def test_a_root_file_system_becomes_an_image(place: Place) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        entry = tarfile.TarInfo("etc/hello")
+        entry.size = 5
+        tar.addfile(entry, io.BytesIO(b"hello"))
+    data = stream.getvalue()
+    tag = f"{place.project}:imported"
+    place.engine.import_image(iter([data[:1000], data[1000:]]), tag, {"devenv.kind": "image"})
+    assert place.engine.images([tag])[tag].labels["devenv.kind"] == "image"
+
+
+# -- volumes and networks
+
+
+def test_a_volume_is_made_once_and_observed_by_its_labels(place: Place) -> None:
+    name = place.name("volume")
+    labels = {Label.PROJECT: place.project, Label.KIND: "database"}
+    place.engine.create_volume(name, labels)
+    place.engine.create_volume(name, labels)
+    assert place.engine.observe(place.project).volumes == (ObservedVolume(name, labels),)
+
+
+def test_a_volume_is_removed_once(place: Place) -> None:
+    name = place.name("volume")
+    place.engine.create_volume(name, {Label.PROJECT: place.project})
+    place.engine.remove_volume(name)
+    place.engine.remove_volume(name)
+    assert place.engine.observe(place.project).volumes == ()
+
+
+def test_a_volume_without_our_label_is_not_observed(place: Place) -> None:
+    place.engine.create_volume(place.name("volume"), {Label.PROJECT: "another"})
+    assert place.engine.observe(place.project).volumes == ()
+
+
+def test_a_volume_in_use_stays(place: Place) -> None:
+    name = place.name("volume")
+    place.engine.create_volume(name, {Label.PROJECT: place.project})
+    place.run(volumes={name: "/data"})
+    with pytest.raises(OperationError, match="in use"):
+        place.engine.remove_volume(name)
+    place.engine.remove_container(place.name("server"))
+    assert [volume.name for volume in place.engine.observe(place.project).volumes] == [name]
+
+
+def test_a_network_is_made_once(place: Place) -> None:
+    name = place.name("network")
+    place.engine.create_network(name, {Label.PROJECT: place.project})
+    place.engine.create_network(name, {Label.PROJECT: place.project})
+    place.run(network=name)
+
+
+# -- single containers
+
+
+def test_a_container_outside_compose_lives_and_goes(place: Place) -> None:
+    name = place.name("server")
+    assert place.engine.container_state(name) is None
+    identity = place.run()
+    assert place.engine.container_state(name) == "running"
+    assert place.engine.container_state(identity) == "running"
+    place.engine.remove_container(name)
+    place.engine.remove_container(name)
+    place.engine.remove_container(identity)
+    assert place.engine.container_state(identity) is None
+
+
+def test_a_container_outside_compose_is_not_observed(place: Place) -> None:
+    place.run(labels={Label.PROJECT: place.project})
+    assert place.engine.observe(place.project).containers == ()
+
+
+def test_what_a_container_wrote(place: Place) -> None:
+    place.run()
+    name = place.name("server")
+    assert sorted(place.engine.container_logs(name, 20)) == ["one", "two"]
+    assert len(place.engine.container_logs(name, 1)) == 1
+
+
+def test_how_a_container_ends_when_it_is_asked_to(place: Place) -> None:
+    name = place.name("server")
+    place.run()
+    assert place.engine.stop_container(name, 10) == 7
+    assert place.engine.container_state(name) == "exited"
+    assert place.engine.stop_container(name, 10) == 7
+
+
+def test_a_name_is_given_once(place: Place) -> None:
+    place.run()
+    with pytest.raises(OperationError, match="in use"):
+        place.run()
+
+
+def test_a_container_of_an_image_that_is_not_there(place: Place) -> None:
+    place.image = f"{place.project}:missing"
+    with pytest.raises(OperationError):
+        place.run()
+    assert place.engine.container_state(place.name("server")) is None
+
+
+def test_a_command_inside(place: Place) -> None:
+    identity = place.run()
+    assert place.sh(identity, "echo hello; exit 3") == ExecResult(3, "hello\n")
+    assert place.sh(identity, "echo oops >&2") == ExecResult(0, "oops\n")
+    assert place.engine.execute(place.name("server"), ("echo", "a b", "c")) == ExecResult(0, "a b c\n")
+
+
+def test_a_command_inside_gets_what_is_written_to_it(place: Place) -> None:
+    identity = place.run()
+    pieces = [b"one\n", b"two\n", "drei ß\n".encode()]
+    assert place.sh(identity, "cat", stdin=pieces) == ExecResult(0, "one\ntwo\ndrei ß\n")
+
+
+def test_a_command_that_stops_reading_ends_as_it_ends(place: Place) -> None:
+    identity = place.run()
+    endless = [b"x" * 100_000] * 50
+    assert place.sh(identity, "exit 5", stdin=endless).exit_status == 5
+
+
+def test_a_command_inside_gets_its_environment_and_the_containers(place: Place) -> None:
+    identity = place.run(environment={"FIRST": "1", "SECOND": "2"})
+    result = place.engine.execute(
+        identity,
+        ("sh", "-c", "printenv FIRST; printenv SECOND; printenv THIRD"),
+        environment={"SECOND": "b", "THIRD": "c d"},
+    )
+    assert result == ExecResult(0, "1\nb\nc d\n")
+
+
+@pytest.mark.parametrize("what", ["missing", "stopped"])
+def test_a_command_inside_what_does_not_run(place: Place, what: str) -> None:
+    name = place.name("server")
+    if what == "stopped":
+        place.run()
+        place.engine.stop_container(name, 10)
+    result = place.engine.execute(name, ("true",))
+    assert result.exit_status != 0
+    assert re.search("No such container|is not running", result.output)
+
+
+def test_a_command_with_our_own_streams(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    identity = place.run()
+    assert place.engine.attach(identity, ("sh", "-c", "echo hello; exit 4"), tty=False) == 4
+    assert capfd.readouterr().out == "hello\n"
+
+
+CALLS: dict[str, Callable[[Engine, str], object]] = {
+    "start": lambda engine, name: engine.start_container(name),
+    "restart": lambda engine, name: engine.restart_container(name, 1),
+    "stop": lambda engine, name: engine.stop_container(name, 1),
+    "log": lambda engine, name: engine.container_logs(name, 1),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_nothing_can_be_done_to_a_container_that_is_not_there(place: Place, call: str) -> None:
+    with pytest.raises(OperationError, match="No such container"):
+        CALLS[call](place.engine, place.name("missing"))
+
+
+# -- Compose
+
+SLEEPER = "command: [sleep, infinity]"
+
+
+def test_compose_creates_and_does_not_start(place: Place) -> None:
+    labels = f"labels: {{{Label.PROJECT}: {place.project}, {Label.SPEC}: abc}}"
+    volume = "volumes: [{type: volume, source: data, target: /data}]"
+    file = place.compose(one=f"{SLEEPER}\n{labels}\n{volume}", two=f"{SLEEPER}\ndeploy: {{replicas: 2}}")
+    place.engine.create(file, None, quiet)
+    state = place.engine.observe(place.project)
+    assert [
+        (one.name, one.service, one.number, one.state) for one in (*state.of("one"), *state.of("two"))
+    ] == [
+        (f"{place.project}-one-1", "one", 1, "created"),
+        (f"{place.project}-two-1", "two", 1, "created"),
+        (f"{place.project}-two-2", "two", 2, "created"),
+    ]
+    (first,) = state.of("one")
+    assert (first.spec, first.image, first.health) == ("abc", place.image, None)
+    assert first.image_id == place.engine.images([place.image])[place.image].id
+    assert first.volumes == {"/data": f"{place.project}_data"}
+    assert (first.ports, first.started_at, first.is_running) == ({}, "", False)
+    assert [volume.name for volume in state.volumes] == [f"{place.project}_data"]
+
+
+def test_compose_leaves_alone_what_is_as_defined(place: Place) -> None:
+    file = place.compose(one=SLEEPER, two=SLEEPER)
+    place.engine.create(file, None, quiet)
+    place.engine.start_container(place.one("one").id)
+    before = {one.service: one.id for one in place.engine.observe(place.project).containers}
+    place.engine.create(file, None, quiet)
+    assert {one.service: one.id for one in place.engine.observe(place.project).containers} == before
+    assert place.one("one").is_running
+    place.compose(one=f"{SLEEPER}\nlabels: {{{Label.SPEC}: new}}", two=SLEEPER)
+    place.engine.create(file, None, quiet)
+    after = {one.service: one.id for one in place.engine.observe(place.project).containers}
+    assert after["two"] == before["two"]
+    assert after["one"] != before["one"]
+    assert (place.one("one").state, place.one("one").spec) == ("created", "new")
+
+
+def test_compose_creates_what_is_named_and_what_it_needs(place: Place) -> None:
+    file = place.compose(one=SLEEPER, two=f"{SLEEPER}\ndepends_on: [one]", three=SLEEPER)
+    place.engine.create(file, ["two"], quiet)
+    assert {one.service for one in place.engine.observe(place.project).containers} == {"one", "two"}
+
+
+def test_compose_removes_what_is_no_longer_defined(place: Place) -> None:
+    place.engine.create(place.compose(one=SLEEPER, two=f"{SLEEPER}\ndeploy: {{replicas: 2}}"), None, quiet)
+    place.engine.create(place.compose(two=SLEEPER), None, quiet)
+    state = place.engine.observe(place.project)
+    assert [one.service for one in state.containers] == ["two"], "which one stays is for Compose to choose"
+
+
+def test_compose_takes_a_volume_and_a_network_that_we_made(place: Place) -> None:
+    ours = {"com.docker.compose.project": place.project}
+    volume = {Label.PROJECT: place.project, Label.KIND: "database"}
+    place.engine.create_volume(
+        f"{place.project}_data", {**volume, **ours, "com.docker.compose.volume": "data"}
+    )
+    place.engine.create_network(f"{place.project}_default", {**ours, "com.docker.compose.network": "default"})
+    file = place.compose(one=f"{SLEEPER}\nvolumes: [{{type: volume, source: data, target: /data}}]")
+    lines: list[str] = []
+    place.engine.create(file, None, lines.append)
+    assert not [line for line in lines if "already exists" in line or "warn" in line.lower()]
+    assert place.engine.observe(place.project).volumes[0].labels[Label.KIND] == "database"
+
+
+def test_compose_on_an_image_that_cannot_be_had(place: Place) -> None:
+    place.image = NOWHERE
+    with pytest.raises(OperationError) as caught:
+        place.engine.create(place.compose(one=SLEEPER), None, quiet)
+    assert caught.value.code == "compose_failed"
+    assert caught.value.evidence
+    assert place.engine.observe(place.project).containers == ()
+
+
+def test_compose_on_a_folder_that_is_not_there(place: Place) -> None:
+    missing = f"{{type: bind, source: {place.folder}/missing, target: /x, bind: {{create_host_path: false}}}}"
+    with pytest.raises(OperationError) as caught:
+        place.engine.create(place.compose(one=f"{SLEEPER}\nvolumes: [{missing}]"), None, quiet)
+    assert any("missing" in line for line in caught.value.evidence)
+    assert not (place.folder / "missing").exists()
+
+
+def test_start_stop_and_start_again(place: Place) -> None:
+    file = place.compose(one=SLEEPER, two=SLEEPER)
+    place.engine.create(file, None, quiet)
+    for service in ("one", "two"):
+        place.engine.start_container(place.one(service).id)
+        place.engine.start_container(place.one(service).id)
+    assert place.one("one").is_running
+    assert place.one("one").is_healthy
+    assert place.one("one").started_at != ""
+    place.engine.stop(file, ["one"], quiet)
+    assert (place.one("one").state, place.one("two").state) == ("exited", "running")
+    identity = place.one("one").id
+    place.engine.start_container(identity)
+    assert (place.one("one").id, place.one("one").state) == (identity, "running")
+    place.engine.stop(file, None, quiet)
+    assert {one.state for one in place.engine.observe(place.project).containers} == {"exited"}
+
+
+def test_a_restart_is_a_new_start_of_the_same_container(place: Place) -> None:
+    place.engine.create(place.compose(one=SLEEPER), None, quiet)
+    identity = place.one("one").id
+    place.engine.restart_container(identity, 0)
+    assert (place.one("one").id, place.one("one").state) == (identity, "running")
+
+
+def test_health_begins_with_starting_and_says_what_the_probe_said(place: Place) -> None:
+    place.run("clock", "sleep infinity")
+    probe = "test: [CMD-SHELL, 'test -e /ready && echo here || {{ echo not yet; exit 1; }}']"
+    pace = "interval: 100ms, timeout: 5s, retries: 2, start_period: 100ms"
+    file = place.compose(one=f"{SLEEPER}\nhealthcheck: {{{probe.format()}, {pace}}}")
+    place.engine.create(file, None, quiet)
+    if isinstance(place.engine, FakeEngine):
+        script_health(place.engine)
+    place.engine.start_container(place.one("one").id)
+    found = place.until("one", lambda one: one.health == "unhealthy")
+    assert found.probe is not None
+    assert (found.probe.exit_status, found.probe.output) == (1, "not yet")
+    assert not found.is_healthy
+    place.engine.execute(found.id, ("touch", "/ready"))
+    found = place.until("one", lambda one: one.health == "healthy")
+    assert found.probe is not None
+    assert (found.probe.exit_status, found.probe.output, found.is_healthy) == (0, "here", True)
+
+
+def script_health(engine: FakeEngine) -> None:
+    """The fake runs no probes: it is told what they find."""
+    from devenv.engine.api import ProbeResult  # noqa: PLC0415 - only here
+    from tests.fakes import STARTING, Turn, unhealthy  # noqa: PLC0415 - only here
+
+    engine.scripts["one"] = [STARTING, unhealthy("not yet"), Turn("healthy", probe=ProbeResult(0, "here"))]
+
+
+def test_how_a_service_ended(place: Place) -> None:
+    place.run("clock", "sleep infinity")
+    place.engine.create(place.compose(one="command: [sh, -c, 'echo bye; exit 9']"), None, quiet)
+    if isinstance(place.engine, FakeEngine):
+        from tests.fakes import exited  # noqa: PLC0415 - only here
+
+        place.engine.scripts["one"] = [exited(9)]
+    place.engine.start_container(place.one("one").id)
+    found = place.until("one", lambda one: one.state == "exited")
+    assert (found.exit_status, found.oom_killed, found.started_at) == (9, False, "")
+
+
+def test_published_ports_and_who_holds_them(place: Place) -> None:
+    port = f"{{target: 80, published: '{PORT}', host_ip: 127.0.0.1, protocol: tcp}}"
+    file = place.compose(one=f"{SLEEPER}\nports: [{port}]")
+    place.engine.create(file, None, quiet)
+    assert PORT not in [holder.port for holder in place.engine.published_ports()]
+    place.engine.start_container(place.one("one").id)
+    (holder,) = [holder for holder in place.engine.published_ports() if holder.port == PORT]
+    assert (holder.container, holder.project) == (f"{place.project}-one-1", place.project)
+    assert place.one("one").ports == {80: PORT}
+    place.engine.stop(file, None, quiet)
+    assert PORT not in [holder.port for holder in place.engine.published_ports()]
+
+
+def test_down_removes_containers_and_network_and_keeps_volumes(place: Place) -> None:
+    file = place.compose(one=f"{SLEEPER}\nvolumes: [{{type: volume, source: data, target: /data}}]")
+    place.engine.create(file, None, quiet)
+    place.engine.start_container(place.one("one").id)
+    place.engine.down(file, quiet)
+    place.engine.down(file, quiet)
+    state = place.engine.observe(place.project)
+    assert (state.containers, len(state.volumes)) == ((), 1)
+    with pytest.raises(OperationError):
+        place.run(network=f"{place.project}_default")
+
+
+def test_down_with_volumes(place: Place) -> None:
+    file = place.compose(one=f"{SLEEPER}\nvolumes: [{{type: volume, source: data, target: /data}}]")
+    place.engine.create(file, None, quiet)
+    place.engine.down(file, quiet, volumes=True)
+    assert place.engine.observe(place.project) == ObservedState()
+
+
+def test_a_command_in_a_container_of_its_own(place: Place) -> None:
+    file = place.compose(one=f"{SLEEPER}\nenvironment: {{FIRST: '1'}}\ndepends_on: [two]", two=SLEEPER)
+    result = place.engine.run_once(
+        file, "one", ("sh", "-c", "echo out; echo err >&2; printenv SECOND; exit 6"), {"SECOND": "b"}
+    )
+    assert result.exit_status == 6
+    assert {"out", "err", "b"} <= set(result.output.split()), "Compose adds lines of its own"
+    assert place.engine.run_once(file, "one", ("true",), {}).exit_status == 0
+    assert place.engine.observe(place.project).containers == ()
+
+
+def test_logs_are_merged_in_their_order(place: Place) -> None:
+    place.run("clock", "sleep infinity")
+    file = place.compose(one="command: [sh, -c, 'echo one; echo two']", two="command: [sh, -c, 'echo three']")
+    place.engine.create(file, None, quiet)
+    if isinstance(place.engine, FakeEngine):
+        from tests.fakes import exited  # noqa: PLC0415 - only here
+
+        place.engine.written += [("one", "one"), ("one", "two"), ("two", "three")]
+        place.engine.scripts |= {"one": [exited(0)], "two": [exited(0)]}
+    for service in ("one", "two"):
+        place.engine.start_container(place.one(service).id)
+        place.until(service, lambda one: one.state == "exited")
+    state = place.engine.observe(place.project)
+    lines = list(place.engine.logs(state, tail=None, since=None, follow=False))
+    assert [(line.service, line.text) for line in lines] == [("one", "one"), ("one", "two"), ("two", "three")]
+    assert lines[0].container == f"{place.project}-one-1"
+    assert [line.at for line in lines] == sorted(line.at for line in lines)
+    last = list(place.engine.logs(state, tail=1, since=None, follow=False))
+    assert [line.text for line in last] == ["two", "three"]
+    assert list(place.engine.logs(state, tail=0, since=None, follow=False)) == []
+    followed = place.engine.logs(state, tail=None, since=None, follow=True)
+    assert sorted(line.text for line in followed) == ["one", "three", "two"]
