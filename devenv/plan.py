@@ -83,6 +83,12 @@ def plan_up(
     return Plan(tuple(steps))
 
 
+def plan_orphans(project: Project, observed: ObservedState) -> tuple[Step, ...]:
+    """Steps for containers whose service is no longer defined."""
+    orphans = {container.service for container in observed.containers} - set(project.service_names)
+    return tuple(Step(name, "remove", "it is no longer defined") for name in sorted(orphans))
+
+
 def _service_steps(
     service: Service, containers: Sequence[ObservedContainer], spec: str | None, image_id: str | None
 ) -> Iterator[Step]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -158,7 +158,7 @@ def shop(street: Path) -> Iterator[Shop]:
     """A project with all that belongs to one, on an engine in memory."""
     (street / "here").mkdir()
     yield Shop(street / "here" / "shop")
-    shutil.rmtree(street / "here")
+    (street / "here").rename(mkdtemp(dir=street))
 
 
 @pytest.fixture(scope="session")

@@ -377,14 +377,25 @@ class FakeEngine:
                 one.turns = [Turn(None, "exited")]
 
     def run_once(
-        self, compose_file: Path, service: str, command: Sequence[str], environment: Mapping[str, str]
+        self,
+        compose_file: Path,
+        service: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        name: str,
     ) -> ExecResult:
         definition = _compose(compose_file)["services"][service]
-        if definition["image"] not in self.present:
-            raise _compose_failed(f"run a command in {service}", f"No such image: {definition['image']}")
+        image = self.present.get(definition["image"])
+        if image is None or name in self.containers:
+            reason = f"No such image: {definition['image']}" if image is None else f"{name} is in use"
+            raise _compose_failed(f"run a command in {service}", reason)
         execution = Execution(service, tuple(command), b"", dict(environment))
+        # Who is killed meanwhile leaves it.
+        self.containers[name] = FakeContainer(name, name, definition["image"], image.id, turns=[Turn(None)])
         self._called(f"run once {execution.text}")
-        return self._answered(execution)
+        result = self._answered(execution)
+        del self.containers[name]
+        return result
 
     def start_container(self, container_id: str) -> None:
         container = self._container(container_id, "start")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from textwrap import dedent
@@ -76,8 +76,7 @@ class Shop:
         folder, state, events, result = _REMEMBERED[self.root]
         shutil.copytree(folder, self.root, dirs_exist_ok=True)
         Registry().claim("shop", str(self.root))
-        self.engine.__dict__ |= state
-        self.engine.containers = {name: copy(one) for name, one in state["containers"].items()}
+        self.engine.__dict__ |= _copied(state)
         self.sink.events[:] = events
         return result
 
@@ -89,9 +88,8 @@ class Shop:
         return files == set(SHOP_FILES) and written == SHOP_FILES and self._state() == self._at_first
 
     def _state(self) -> dict[str, Any]:
-        """All that the engine was told and has, calls and questions left out."""
-        left_out = ("_lock", "calls")
-        return {name: copy(value) for name, value in vars(self.engine).items() if name not in left_out}
+        """All that the engine was told and has."""
+        return _copied({name: value for name, value in vars(self.engine).items() if name != "_lock"})
 
     def dry(self, *services: str, **options: Any) -> Plan:
         """What `up` would do."""
@@ -106,3 +104,9 @@ class Shop:
     def changes(self) -> list[str]:
         """What was done, the database's builder and its statements left out."""
         return [call for call in self.engine.changes if not call.startswith(("execute", "run "))]
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    """A copy as deep as what changes: the engine's own collections, and its containers."""
+    containers = {name: replace(one, turns=list(one.turns)) for name, one in state["containers"].items()}
+    return {name: copy(value) for name, value in state.items()} | {"containers": containers}

@@ -53,6 +53,11 @@ class DataRequest:
         """Name of the container that builds, which is its host name too."""
         return f"{self.project}-database-build"
 
+    @property
+    def command_runner(self) -> str:
+        """Name of the container in which a step's command runs."""
+        return f"{self.project}-seed-command"
+
 
 def build_data(engine: Engine, request: DataRequest, events: EventSink) -> None:
     """Fill a new volume: initialise, run every step, mark it complete, shut down cleanly.
@@ -80,7 +85,8 @@ def build_data(engine: Engine, request: DataRequest, events: EventSink) -> None:
 
 
 def clear(engine: Engine, request: DataRequest) -> None:
-    """Remove the builder and its volume, as an earlier build may have left them."""
+    """Remove the builder, its command's container and its volume, as an earlier build may have left them."""
+    engine.remove_container(request.command_runner)
     engine.remove_container(request.builder)
     engine.remove_volume(request.volume)
 
@@ -137,6 +143,7 @@ def _run(engine: Engine, request: DataRequest, step: RunCommand) -> None:
         step.service,
         ("sh", "-c", step.command),
         {"DB_HOST": request.builder},
+        request.command_runner,
     )
     if result.exit_status != 0:
         raise SeedError(

@@ -229,9 +229,17 @@ class Engine(Protocol):
         """Let Compose stop services, dependents first; None means all."""
 
     def run_once(
-        self, compose_file: Path, service: str, command: Sequence[str], environment: Mapping[str, str]
+        self,
+        compose_file: Path,
+        service: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        name: str,
     ) -> ExecResult:
-        """Run a command in a new container of the service, without its dependencies, and remove it."""
+        """Run a command in a new container of the service, called `name`, and remove it.
+
+        Its dependencies are left alone. A killed devenv leaves it running, under that name.
+        """
 
     def start_container(self, container_id: str) -> None:
         """Start a created or stopped container; nothing happens to a running one."""

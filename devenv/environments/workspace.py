@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
 
+from devenv.environments.caller import hand_over
 from devenv.environments.files import write_atomically
 from devenv.errors import RefusedError
 from devenv.events import Event, EventSink, Status
@@ -71,10 +72,15 @@ class Workspace:
 
     def prepare(self) -> None:
         """Make the folder, ignored by git, with the files that containers mount from it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         for file, text in ((self.base / ".gitignore", "*\n"), (self.marker_file, MARKER_SQL)):
             if not file.exists() or file.read_text(encoding="utf-8") != text:
-                write_atomically(file, text)
+                _write(file, text)
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.base, self.folder):
+            hand_over(folder)
 
     def recall(self) -> Memory:
         """What was remembered; a missing or damaged file is an empty memory."""
@@ -84,10 +90,14 @@ class Workspace:
             return Memory()
         return Memory.of(raw) if isinstance(raw, dict) else Memory()
 
+    def has_memory(self) -> bool:
+        """Whether anything was ever remembered here, or all of it was lost."""
+        return self._memory_file.exists()
+
     def remember(self, **changes: Any) -> Memory:
         """Change parts of the memory, and keep it."""
         memory = replace(self.recall(), **changes)
-        write_atomically(self._memory_file, json.dumps(asdict(memory), indent=2) + "\n")
+        _write(self._memory_file, json.dumps(asdict(memory), indent=2) + "\n")
         return memory
 
     def write_compose_file(self, text: str, mark: str) -> bool:
@@ -105,13 +115,13 @@ class Workspace:
                 where=str(where),
                 hint=f"move it away (`mv {where} {where}.mine`) and run the command again",
             )
-        write_atomically(self.compose_file, text)
+        _write(self.compose_file, text)
         return True
 
     @contextmanager
     def locked(self, events: EventSink) -> Iterator[None]:
         """One command at a time changes an environment; another waits here, and says so."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         lock = FileLock(self.folder / "lock")
         try:
             lock.acquire(timeout=0)
@@ -124,3 +134,8 @@ class Workspace:
             yield
         finally:
             lock.release()
+
+
+def _write(file: Path, text: str) -> None:
+    write_atomically(file, text)
+    hand_over(file)

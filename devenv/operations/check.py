@@ -14,7 +14,7 @@ from devenv.events import Event, Status
 from devenv.operations.inside import running_container
 from devenv.operations.mailbox import Mailbox
 from devenv.operations.status import StatusReport, status
-from devenv.services import frontend, mailcatcher, mysql
+from devenv.services import frontend, mailcatcher, mysql, taskrunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,6 +99,8 @@ class _Chain:
     def job(self) -> str:
         """A report is asked for, and the taskrunner draws it."""
         path = self.session.settings.check.report or ""
+        if not any(row.name == taskrunner.NAME and row.replicas for row in self.now.services):
+            raise OperationError("no taskrunner runs, so nobody would do the job: `devenv up taskrunner`")
         # A reset database counts from the start again: an old mail may have the new one's subject.
         self._old_mail = frozenset(mail.id for mail in self._mailbox().messages())
         response = self._request("POST", path)

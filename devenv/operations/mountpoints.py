@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from devenv.environments.caller import hand_over
 from devenv.errors import OperationError
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def _make(folder: Path) -> None:
     if folder.exists():
         return
     folder.mkdir(parents=True)
-    if os.name == "posix" and os.getuid() == 0 and os.environ.get("SUDO_UID", "").isdigit():
-        os.chown(folder, int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "0")))
+    hand_over(folder)
 
 
 def _missing(mount: Mount) -> OperationError:

@@ -53,8 +53,8 @@ def reset_db(session: Session) -> ResetResult:
         observed = session.observe()
         memory = recover_generation(session, observed)
         ports = {choice.key: choice.port for choice in session.choose_ports(observed, memory)}
+        project = session.project(ports, next_generation(session, observed), info)
         session.workspace.remember(project=session.identity.project, ports=ports)
-        project = session.project(ports, next_generation(observed, memory), info)
         images = obtain(session, project, memory)
         text = session.render(project, images, info)
         if not session.workspace.compose_file.exists():

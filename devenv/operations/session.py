@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devenv.database.seed import SeedStep, expand, seed_key
+from devenv.environments.caller import caller
 from devenv.environments.ports import PortChoice, choose_ports, find_free_port, holder_of
 from devenv.errors import DevenvError, RefusedError
 from devenv.images.obtain import Bootstrap, ImageOrder, Obtained
@@ -139,14 +139,10 @@ def user_of_mappings(info: EngineInfo) -> str | None:
     Under sudo it is who called sudo. A rootless engine maps the container's root to its own user, and
     without user ids (Windows) the engine decides.
     """
-    if not hasattr(os, "getuid"):
-        return None
     if info.rootless:
         return "0:0"
-    uid, gid = os.getuid(), os.getgid()
-    if uid == 0 and os.environ.get("SUDO_UID", "").isdigit():
-        uid, gid = int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", gid))
-    return f"{uid}:{gid}"
+    ids = caller()
+    return None if ids is None else f"{ids[0]}:{ids[1]}"
 
 
 def with_events(session: Session, events: EventSink) -> Session:

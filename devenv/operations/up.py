@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from devenv.database.seed import RunCommand
 from devenv.errors import UsageError
 from devenv.events import Event, Status
 from devenv.images.obtain import Obtained, obtain_all, resolve_all
@@ -15,12 +16,12 @@ from devenv.operations.data import seed_volume
 from devenv.operations.mountpoints import prepare_mountpoints
 from devenv.operations.status import StatusReport, report
 from devenv.operations.wait import Ascent
-from devenv.plan import DataState, Plan, Step, plan_up, selected
+from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
 from devenv.render.compose import MARK, specs
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from devenv.config.document import KeyPath
     from devenv.engine.api import EngineInfo, LineSink, ObservedState
@@ -87,12 +88,13 @@ def dry_run(session: Session, options: UpOptions) -> Plan:
         for one in resolutions
     }
     text = session.render(project, images, info)
+    seed = seed_cause(observed, memory, project)
     plan = plan_up(
         services,
         observed,
         specs(text),
         {service.name: images[service.image].id for service in services if service.image in images},
-        DataState(seed_cause(observed, memory, project)),
+        DataState(seed if any(service.name == mysql.NAME for service in services) else None),
         file_changed=_differs(session, text),
     )
     image_steps = tuple(_image_step(one) for one in needed if one.action is not Action.USE)
@@ -101,7 +103,7 @@ def dry_run(session: Session, options: UpOptions) -> Plan:
         for choice in ports
         if choice.moved and memory.ports.get(choice.key) != choice.port
     )
-    return Plan((*image_steps, *port_steps, *plan.steps))
+    return Plan((*image_steps, *port_steps, *plan.steps, *plan_orphans(project, observed)))
 
 
 def seed_cause(observed: ObservedState, memory: Memory, project: Project) -> str | None:
@@ -133,22 +135,42 @@ class _Desired:
         _tell_moved(session, ports, memory)
         chosen = {choice.key: choice.port for choice in ports}
         project = session.project(chosen, memory.generation, info)
-        seed = seed_cause(observed, memory, project)
+        names = {service.name for service in _selected(project, options.services)}
+        seed = seed_cause(observed, memory, project) if mysql.NAME in names else None
         if seed is not None:
-            project = session.project(chosen, next_generation(observed, memory), info)
+            project = session.project(chosen, next_generation(session, observed), info)
+            names |= seed_services(session)
+        wanted = {service.image for service in project.services if service.name in names}
         services = _selected(project, options.services)
-        images = obtain(session, project, memory, rebuild=options.rebuild)
+        images = obtain(session, project, memory, wanted, rebuild=options.rebuild)
         session.workspace.remember(project=session.identity.project, ports=chosen)
         return cls(info, project, services, images, ports, observed, seed)
 
 
+def seed_services(session: Session) -> set[str]:
+    """The services in which the seed runs commands."""
+    return {step.service for step in session.seed_steps() if isinstance(step, RunCommand)}
+
+
 def obtain(
-    session: Session, project: Project, memory: Memory, *, rebuild: bool = False
+    session: Session,
+    project: Project,
+    memory: Memory,
+    wanted: Collection[str] | None = None,
+    *,
+    rebuild: bool = False,
 ) -> Mapping[str, Obtained]:
-    """All images of the project, fetched or built where they are missing."""
+    """The wanted images of the project (None means all), fetched or built where they are missing.
+
+    The others are named as they would be used, but need not be on the machine.
+    """
     order = session.image_order(project, memory, rebuild=rebuild)
     resolutions = resolve_all(session.engine, order)
-    images = obtain_all(session.engine, order, resolutions, session.bootstrap, session.events)
+    needed = [one for one in resolutions if wanted is None or one.key in wanted]
+    images = {
+        one.key: Obtained(one.key, one.reference, one.source or Source.PRESENT, "") for one in resolutions
+    }
+    images |= obtain_all(session.engine, order, needed, session.bootstrap, session.events)
     pulled = {*memory.pulled, *(one.reference for one in images.values() if one.source is Source.PULLED)}
     if pulled != set(memory.pulled):
         session.workspace.remember(pulled=tuple(sorted(pulled)))
@@ -168,10 +190,17 @@ def recover_generation(session: Session, observed: ObservedState) -> Memory:
     return memory
 
 
-def next_generation(observed: ObservedState, memory: Memory) -> int:
-    """A number that no volume of this environment has yet."""
+def next_generation(session: Session, observed: ObservedState) -> int:
+    """The number of the data to come.
+
+    Where the memory is whole, a volume of a higher number than it knows was never completed, and is
+    built over. Where it was lost, no number is taken that any volume has: those data may be whole.
+    """
+    memory = session.workspace.recall()
+    if session.workspace.has_memory():
+        return memory.generation + 1
     known = [int(volume.labels.get(Label.GENERATION, 0)) for volume in observed.volumes]
-    return max([memory.generation, *known]) + 1
+    return max(known, default=0) + 1
 
 
 def _converge(session: Session, desired: _Desired) -> Plan:
@@ -190,6 +219,7 @@ def _converge(session: Session, desired: _Desired) -> Plan:
         DataState(desired.seed),
         file_changed=file_changed,
     )
+    plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
     if desired.seed is not None:
         seed_volume(session, desired.project, desired.images)
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):

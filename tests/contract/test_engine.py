@@ -550,12 +550,13 @@ def test_down_with_volumes(place: Place) -> None:
 
 def test_a_command_in_a_container_of_its_own(place: Place) -> None:
     file = place.compose(one=f"{SLEEPER}\nenvironment: {{FIRST: '1'}}\ndepends_on: [two]", two=SLEEPER)
-    result = place.engine.run_once(
-        file, "one", ("sh", "-c", "echo out; echo err >&2; printenv SECOND; exit 6"), {"SECOND": "b"}
-    )
+    name = place.name("once")
+    script = "echo out; echo err >&2; printenv FIRST; printenv SECOND; exit 6"
+    result = place.engine.run_once(file, "one", ("sh", "-c", script), {"FIRST": "a", "SECOND": "b"}, name)
     assert result.exit_status == 6
-    assert {"out", "err", "b"} <= set(result.output.split()), "Compose adds lines of its own"
-    assert place.engine.run_once(file, "one", ("true",), {}).exit_status == 0
+    assert {"out", "err", "a", "b"} <= set(result.output.split()), "Compose adds lines of its own"
+    assert place.engine.container_state(name) is None
+    assert place.engine.run_once(file, "one", ("true",), {}, name).exit_status == 0
     assert place.engine.observe(place.project).containers == ()
 
 

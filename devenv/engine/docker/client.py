@@ -44,6 +44,9 @@ class ClientProcess:
             except BaseException:
                 process.kill()
                 process.wait()
+                if process.stdin is not None:
+                    with suppress(BrokenPipeError):
+                        process.stdin.close()
                 raise
             output.seek(0)
             return ExecResult(status, output.read().decode(errors="replace"))

@@ -61,9 +61,17 @@ class Compose:
             )
 
     def run_once(
-        self, compose_file: Path, service: str, command: Sequence[str], environment: Mapping[str, str]
+        self,
+        compose_file: Path,
+        service: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        name: str,
     ) -> ExecResult:
-        """Run a command in a new container of the service, without its dependencies, and remove it."""
+        """Run a command in a new container of the service, called `name`, and remove it.
+
+        Its dependencies are left alone. A killed devenv leaves it running, under that name.
+        """
         from python_on_whales.exceptions import DockerException
 
         lines: list[str] = []
@@ -72,6 +80,7 @@ class Compose:
                 service,
                 list(command),
                 envs=dict(environment),
+                name=name,
                 dependencies=False,
                 remove=True,
                 tty=False,

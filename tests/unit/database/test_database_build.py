@@ -83,6 +83,7 @@ def test_the_whole_build_in_its_order(engine: FakeEngine, request_: DataRequest,
     build_data(engine, request_, sink)
     calls = [call for call in engine.changes if not call.startswith("execute")]
     assert calls == [
+        f"remove {COMMAND_RUNNER}",
         f"remove {BUILDER}",
         f"remove volume {VOLUME}",
         "create network shop_default",

@@ -41,6 +41,7 @@ def test_the_switch_replaces_the_database_and_nothing_else(shop: Shop) -> None:
     assert {name for name, identity in shop.ids.items() if before[name] != identity} == {DATABASE}
     assert shop.project.memory["generation"] == 2
     assert [call for call in shop.changes if "build" not in call] == [
+        "remove shop-seed-command",
         "remove volume shop_database_2",
         "create network shop_default",
         "create volume shop_database_2",

@@ -44,6 +44,7 @@ def test_from_nothing(shop: Shop) -> None:
     assert str(result.plan) == block(FROM_NOTHING)
     assert sorted(shop.changes[:4]) == sorted(f"pull {image}" for image in SHOP_IMAGES)
     assert shop.changes[4:] == [
+        "remove shop-seed-command",
         "remove shop-database-build",
         "remove volume shop_database_1",
         "create network shop_default",
@@ -423,8 +424,7 @@ def test_a_dry_run_of_one_service_needs_only_its_images(shop: Shop) -> None:
     assert str(shop.dry("mailcatcher")) == block("""
         [1] image mailcatcher: pull sj26/mailcatcher:v0.10.0, not on this machine
         [2] compose file: write, its content changed
-        [3] database: seed, there are no data yet
-        [4] mailcatcher: create and start, it has no container
+        [3] mailcatcher: create and start, it has no container
     """)
 
 
