@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.clock import Clock
 
 BUILDER, VOLUME = "shop-database-build", "shop_database_2"
+COMMAND_RUNNER = "shop-seed-command"
 COMPOSE = """\
 name: shop
 services:
