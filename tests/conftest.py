@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import re
 import socket
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer.main
 
 from devenv.engine.bootstrap import root_file_system
 from devenv.events import NullSink
@@ -55,6 +57,14 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         patch.setenv("NO_COLOR", "1")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signatures_read_once() -> Iterator[None]:
+    """Every run of `main` makes all commands anew; typer takes most of that time to read the same signatures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_params_from_function", cache(typer.main.get_params_from_function))
         yield
 
 

@@ -23,6 +23,7 @@ from devenv.engine.api import (
 )
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label
+from tests.e2e.support import until
 from tests.fakes import FakeEngine
 
 if TYPE_CHECKING:
@@ -526,7 +527,11 @@ def test_published_ports_and_who_holds_them(place: Place) -> None:
     assert (holder.container, holder.project) == (f"{place.project}-one-1", place.project)
     assert place.one("one").ports == {80: PORT}
     place.engine.stop(file, None, quiet)
-    assert PORT not in [holder.port for holder in place.engine.published_ports()]
+    # The engine's list lags a moment behind what it has done.
+    until(
+        lambda: PORT not in [holder.port for holder in place.engine.published_ports()],
+        "the port is given back",
+    )
 
 
 def test_down_removes_containers_and_network_and_keeps_volumes(place: Place) -> None:
