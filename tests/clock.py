@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Clock:
         self.after.get(self.waits, lambda: None)()
 
 
+@cache
 def timed_modules() -> list[ModuleType]:
     """Every module that waits for services or measures how long something took."""
     names = [

@@ -8,16 +8,13 @@ get only a state folder of their own.
 
 from __future__ import annotations
 
-import os
-import re
-import socket
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import typer.main
+from typer.utils import get_params_from_function
 
 from devenv.engine.bootstrap import root_file_system
 from devenv.events import NullSink
@@ -25,6 +22,7 @@ from devenv.images.obtain import ImageOrder, obtain_all, resolve_all
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.model import Image
 from tests.clock import Clock, timed_modules
+from tests.sealing import no_traces, seal
 from tests.shop import Shop
 
 if TYPE_CHECKING:
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parent
 WITH_ENGINE = ("contract", "e2e")
-KEPT = frozenset({"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "VIRTUAL_ENV"})
-KEPT_PREFIXES = ("PYTHON", "PYTEST_", "COVERAGE_", "HYPOTHESIS_")
-LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|::1|localhost")
 
 
 def needs_engine(path: Path) -> bool:
@@ -64,7 +59,7 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 def _signatures_read_once() -> Iterator[None]:
     """Every run of `main` makes all commands anew; typer takes most of that time to read the same signatures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.main, "get_params_from_function", cache(typer.main.get_params_from_function))
+        patch.setattr("typer.main.get_params_from_function", cache(get_params_from_function))
         yield
 
 
@@ -87,65 +82,9 @@ def _sealed(request: pytest.FixtureRequest, homes: Iterator[Path]) -> Iterator[N
     """Give the test its environment, and fail it if it does not give that back as it was."""
     with pytest.MonkeyPatch.context() as patch:
         if not needs_engine(request.path):
-            _seal(patch, next(homes))
-        before = _traces()
-        yield
-        after = _traces()
-        left = {
-            name: after.get(name)
-            for name in before.keys() | after.keys()
-            if before.get(name) != after.get(name)
-        }
-        _restore(before)
-    if left:
-        pytest.fail(f"the test left traces: {left}")
-
-
-def _seal(patch: pytest.MonkeyPatch, home: Path) -> None:
-    for name in list(os.environ):
-        if name not in KEPT and not name.startswith(KEPT_PREFIXES):
-            patch.delenv(name)
-    fixed = {
-        "HOME": str(home),
-        "XDG_STATE_HOME": str(home / "state"),
-        "XDG_CONFIG_HOME": str(home / "config"),
-        "NO_COLOR": "1",
-        "COLUMNS": "120",
-        "TERM": "dumb",
-    }
-    for name, value in fixed.items():
-        patch.setenv(name, value)
-    patch.chdir(home)
-    patch.setattr(os, "fsync", lambda _: None)  # nobody pulls the plug here, and it takes most of the time
-    for method in ("connect", "connect_ex"):
-        patch.setattr(socket.socket, method, _loopback_only(getattr(socket.socket, method)))
-
-
-def _loopback_only(method: Any) -> Any:
-    def guarded(self: socket.socket, address: Any) -> Any:
-        if self.family == socket.AF_UNIX or not LOOPBACK.fullmatch(address[0]):
-            raise AssertionError(f"a sealed test connects to {address}")
-        return method(self, address)
-
-    return guarded
-
-
-def _traces() -> dict[str, str]:
-    """What a test may not leave changed: the environment, and the current folder as one more entry of it."""
-    found = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    try:
-        return found | {"(cwd)": str(Path.cwd())}
-    except FileNotFoundError:
-        return found
-
-
-def _restore(before: dict[str, str]) -> None:
-    current = os.environ.get("PYTEST_CURRENT_TEST")
-    os.environ.clear()
-    os.environ.update({name: value for name, value in before.items() if name != "(cwd)"})
-    if current is not None:
-        os.environ["PYTEST_CURRENT_TEST"] = current
-    os.chdir(before["(cwd)"])
+            seal(patch, next(homes))
+        with no_traces():
+            yield
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
             )
         # Without containers too: an `up` whose seed failed has left its network.
         if observed.containers or session.workspace.compose_file.exists():
-            session.engine.down(_compose_file(session), _teller(session))
+            session.engine.down(_compose_file(session), _teller(session, "removing"))
         if observed.containers:
             session.events.emit(Event("containers", Status.DONE, "removed"))
         removed = tuple(volume.name for volume in observed.volumes) if volumes else ()
@@ -71,7 +71,7 @@ def stop(session: Session, names: tuple[str, ...]) -> ServicesResult:
         chosen = check_names(observed, names) or running
         wanted = tuple(name for name in chosen if name in running)
         if wanted:
-            session.engine.stop(_compose_file(session), wanted, _teller(session))
+            session.engine.stop(_compose_file(session), wanted, _teller(session, "stopping"))
             session.events.emit(Event("containers", Status.DONE, "stopped"))
     return ServicesResult(session.identity.project, wanted)
 
@@ -121,5 +121,6 @@ def _compose_file(session: Session) -> Path:
     return file
 
 
-def _teller(session: Session) -> LineSink:
-    return lambda line: session.events.emit(Event("containers", Status.WORKING, line))
+def _teller(session: Session, doing: str) -> LineSink:
+    """Passes Compose's own lines on as detail."""
+    return lambda line: session.events.emit(Event("containers", Status.WORKING, doing, line))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 LOG_LINES = 20
+PROBE_LINES = 5
 ENDED = frozenset({"exited", "dead"})
 
 
@@ -104,7 +105,7 @@ class Ascent:
         probe = container.probe
         evidence = [f"log: {line}" for line in log]
         if probe is not None:
-            words = probe.output.splitlines() or ["(it printed nothing)"]
+            words = _telling(probe.output) or ["(it printed nothing)"]
             evidence[:0] = [
                 f"last probe: exit status {probe.exit_status}",
                 *(f"probe: {line}" for line in words),
@@ -149,3 +150,10 @@ def _meets(name: str, condition: Condition, observed: ObservedState) -> bool:
     if condition is Condition.HEALTHY:
         return bool(containers) and all(one.is_healthy for one in containers)
     return all(one.is_running for one in containers)
+
+
+def _telling(output: str) -> list[str]:
+    """The last lines of a probe's output that tell a person something: an error page's markup does not."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    words = [line for line in lines if not line.lstrip().startswith("<")]
+    return (words or lines)[-PROBE_LINES:]

@@ -77,12 +77,12 @@ def test_every_error_as_a_document(shop: Shop, error: type[DevenvError], code: s
     }
 
 
-@pytest.mark.parametrize(("error", "code", "status"), ERRORS, ids=[error.__name__ for error, _, _ in ERRORS])
-def test_every_error_for_people(shop: Shop, error: type[DevenvError], code: str, status: int) -> None:
-    del code  # for scripts only
-    found = failing(shop, error("it failed", where="a.yaml:1:2", hint="mend it", evidence=("one", "two")))
-    assert found.code == status
-    assert found.out == ""
+def test_an_error_for_people(shop: Shop) -> None:
+    error = RefusedError(
+        "it failed", where="a.yaml:1:2", hint="mend it", detail={"x": 1}, evidence=("one", "two")
+    )
+    found = failing(shop, error)
+    assert (found.code, found.out) == (6, "")
     assert found.err == "error: a.yaml:1:2: it failed\n  one\n  two\nhint: mend it\n"
 
 
@@ -134,13 +134,17 @@ PROBLEMS = [
 ]
 
 
+def test_every_problem_of_the_configuration_for_people(tmp_path: Path) -> None:
+    project = DevenvProject(tmp_path, {"devenv.yaml": BROKEN}, fake_wiring(FakeEngine()))
+    found = project.run("up")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.splitlines() == [f"error: {where}: {text}" for where, text in PROBLEMS]
+
+
 @pytest.mark.parametrize("command", ["up", "down", "status", "config", "reset-db", "logs", "check"])
 def test_every_command_reports_every_problem_of_the_configuration(tmp_path: Path, command: str) -> None:
     engine = FakeEngine()
     project = DevenvProject(tmp_path, {"devenv.yaml": BROKEN}, fake_wiring(engine))
-    found = project.run(command)
-    assert (found.code, found.out) == (2, "")
-    assert found.err.splitlines() == [f"error: {where}: {text}" for where, text in PROBLEMS]
     found = project.run(command, "--json")
     assert (found.code, found.err) == (2, "")
     assert [(row["where"], row["message"]) for row in found.json["errors"]] == PROBLEMS
