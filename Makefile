@@ -56,8 +56,9 @@ fmt: $(DEV) ## format the code and repair what ruff can repair
 	@$(PY) -m ruff format
 
 .PHONY: bench
-bench: $(DEV) ## measure, where tests/bench exists
-	@if [ -e tests/bench ] || [ -e tests/bench.py ]; then $(PY) -m tests.bench; else echo "tests/bench does not exist yet"; fi
+bench: $(DEV) ## time devenv beside plain Compose on the same environment, in turn
+	@$(DEVENV) setup --yes
+	@$(PY) -m tests.bench
 
 .PHONY: clean
 clean: ## remove .venv and caches; .devenv stays, it remembers ports and data (first `make down` to remove containers)

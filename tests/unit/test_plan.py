@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devenv.plan import DataState, Plan, Step, plan_up, selected
+from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
 from tests.samples import container, observed, project
 
 if TYPE_CHECKING:
@@ -196,3 +196,12 @@ def test_a_step_prints_itself() -> None:
 )
 def test_selected_are_the_named_and_all_they_need(names: tuple[str, ...], found: tuple[str, ...]) -> None:
     assert tuple(service.name for service in selected(project(), names)) == found
+
+
+def test_what_is_no_longer_defined_is_removed() -> None:
+    there = observed(*ALL, container("cache"), container("cache", 2), container("assets"))
+    assert [str(step) for step in plan_orphans(project(), there)] == [
+        "assets: remove, it is no longer defined",
+        "cache: remove, it is no longer defined",
+    ]
+    assert plan_orphans(project(), observed(*ALL)) == ()

@@ -471,3 +471,53 @@ def test_everything_is_published_on_the_address_that_is_set(shop: Shop) -> None:
         port["host_ip"] for one in shop.engine.containers.values() for port in one.definition.get("ports", ())
     ]
     assert set(ports) == {ADDRESS}
+
+
+def test_one_service_needs_neither_the_others_images_nor_their_data(shop: Shop) -> None:
+    assert shop.engine.registry is not None
+    shop.engine.registry -= {"shop/backend:1", "shop/frontend:1"}
+    result = shop.up("mailcatcher")
+    assert shop.engine.called("pull") == ["pull sj26/mailcatcher:v0.10.0"]
+    assert set(shop.engine.containers) == {"shop-mailcatcher-1"}
+    assert shop.engine.volumes == {}
+    assert result.status.state == "partial"
+
+
+def test_the_database_alone_gets_what_its_seed_needs(shop: Shop) -> None:
+    assert shop.engine.registry is not None
+    shop.engine.registry -= {"shop/frontend:1"}
+    shop.up("databasemaster")
+    assert sorted(shop.engine.called("pull")) == ["pull mysql:8.4", "pull shop/backend:1"]
+    assert set(shop.engine.containers) == {"shop-databasemaster-1"}
+
+
+def test_a_service_that_is_no_longer_defined_goes(shop: Shop) -> None:
+    shop.engine.add_image("redis:7")
+    shop.add("services: {cache: {image: 'redis:7'}}\n")
+    shop.up()
+    shop.configure("services: {cache: {image: 'redis:7'}}", "")
+    assert "cache: remove, it is no longer defined" in str(shop.dry())
+    assert "cache: remove, it is no longer defined" in str(shop.up().plan)
+    assert "shop-cache-1" not in shop.engine.containers
+    assert shop.up().plan.steps == ()
+
+
+def test_data_that_were_never_completed_are_built_over(shop: Shop) -> None:
+    """As a devenv that was killed while it seeded leaves them."""
+    shop.up()
+    shop.engine.create_volume("shop_database_2", shop.engine.volumes["shop_database_1"])
+    del shop.engine.containers["shop-databasemaster-1"]
+    del shop.engine.volumes["shop_database_1"]
+    shop.up()
+    assert shop.project.memory["generation"] == 2
+    assert shop.engine.called("remove volume") == ["remove volume shop_database_2"]
+
+
+def test_a_seed_command_that_was_killed_is_ended_by_the_next_up(shop: Shop) -> None:
+    shop.engine.fail("run once", KeyboardInterrupt())
+    shop.engine.fail("remove", OperationError("killed before it could"))
+    with pytest.raises((KeyboardInterrupt, OperationError)):
+        shop.up()
+    shop.engine.mend()
+    assert shop.up().status.state == "healthy"
+    assert [name for name in shop.engine.containers if "seed" in name or "build" in name] == []

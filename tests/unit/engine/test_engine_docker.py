@@ -1,0 +1,258 @@
+"""The adapter's own decisions: what a failed pull means, how raw answers become values, how streams become lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import docker.errors
+import pytest
+import requests.exceptions
+
+from devenv.engine.api import ObservedContainer, ProbeResult, PullDeniedError, RegistryUnreachableError
+from devenv.engine.docker.daemon import _interleaved, _lines, observed_container
+from devenv.engine.docker.images import _progress
+from devenv.engine.docker.translate import pull_error, translated
+from devenv.errors import EngineUnavailableError, ImageError, OperationError
+from tests.samples import container
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNREACHABLE = [
+    "Get https://registry.test/v2/: dial tcp: lookup registry.test: no such host",
+    "dial tcp 127.0.0.1:1: connect: connection refused",
+    "read tcp 10.0.0.1:1->10.0.0.2:443: read: connection reset by peer",
+    "dial tcp 192.0.2.1:443: i/o timeout",
+    "net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)",
+    "context deadline exceeded",
+    "lookup registry.test on 10.0.0.1:53: server misbehaving",
+    "dial tcp 192.0.2.1:443: connect: network is unreachable",
+    "dial tcp 192.0.2.1:443: connect: no route to host",
+    "proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused",
+    "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+    "remote error: tls: handshake failure",
+    "unexpected EOF",
+    "toomanyrequests: You have reached your pull rate limit.",
+    "received unexpected HTTP status: 503 Service Unavailable",
+    "received unexpected HTTP status: 502 Bad Gateway",
+]
+DENIED = [
+    "pull access denied for shop/backend, repository does not exist or may require 'docker login'",
+    "manifest for mysql:nothing not found: manifest unknown",
+    "unauthorized: authentication required",
+    "no matching manifest for linux/arm64/v8 in the manifest list entries",
+    "denied: requested access to the resource is denied",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", UNREACHABLE)
+def test_a_registry_that_gives_no_answer(text: str) -> None:
+    error = pull_error("mysql:8.4", text)
+    assert isinstance(error, RegistryUnreachableError)
+    assert error.message == "the registry of mysql:8.4 cannot be reached"
+    assert error.evidence == (text,)
+
+
+@pytest.mark.parametrize("text", DENIED)
+def test_a_registry_that_says_no(text: str) -> None:
+    error = pull_error("mysql:8.4", text)
+    assert isinstance(error, PullDeniedError)
+    assert error.message == "the registry does not give mysql:8.4"
+    assert error.evidence == (text or "the engine gave no reason",)
+
+
+def api_error(text: str) -> docker.errors.APIError:
+    return docker.errors.APIError("500 Server Error", explanation=text)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "code", "message"),
+    [
+        (
+            api_error("driver failed: Bind for 127.0.0.1:80 failed: port is already allocated"),
+            OperationError,
+            "port_in_use",
+            "cannot start x: driver failed: Bind for 127.0.0.1:80 failed: port is already allocated",
+        ),
+        (
+            api_error("listen tcp4 127.0.0.1:80: bind: address already in use"),
+            OperationError,
+            "port_in_use",
+            "cannot start x: listen tcp4 127.0.0.1:80: bind: address already in use",
+        ),
+        (
+            api_error("write /var/lib: no space left on device"),
+            OperationError,
+            "disk_full",
+            "cannot start x: write /var/lib: no space left on device",
+        ),
+        (
+            api_error("No such container: x"),
+            OperationError,
+            "engine_refused",
+            "cannot start x: No such container: x",
+        ),
+        (
+            requests.exceptions.ConnectionError("broken pipe"),
+            EngineUnavailableError,
+            "engine_unavailable",
+            "the Docker engine stopped answering: cannot start x",
+        ),
+        (
+            requests.exceptions.ReadTimeout("slow"),
+            EngineUnavailableError,
+            "engine_unavailable",
+            "the Docker engine stopped answering: cannot start x",
+        ),
+        (
+            docker.errors.DockerException("Error while fetching server API version"),
+            EngineUnavailableError,
+            "engine_unavailable",
+            "no Docker engine answers: cannot start x",
+        ),
+        (ImageError("ours"), ImageError, "image_unavailable", "ours"),
+    ],
+)
+def test_what_the_library_raises_becomes_ours(
+    raised: Exception, kind: type[Any], code: str, message: str
+) -> None:
+    with pytest.raises(kind) as caught, translated("start x"):
+        raise raised
+    assert (caught.value.code, caught.value.message) == (code, message)
+    assert caught.value is raised or caught.value.__cause__ is raised
+
+
+def test_a_defect_is_not_translated() -> None:
+    with pytest.raises(ZeroDivisionError), translated("start x"):
+        raise ZeroDivisionError
+
+
+RAW: dict[str, Any] = {
+    "Id": "abc",
+    "Name": "/shop-backend-2",
+    "Image": "sha256:1",
+    "RestartCount": 3,
+    "Config": {
+        "Image": "shop/backend:1",
+        "Labels": {
+            "com.docker.compose.service": "backend",
+            "com.docker.compose.container-number": "2",
+            "devenv.spec": "s",
+        },
+    },
+    "State": {
+        "Status": "running",
+        "ExitCode": 0,
+        "Error": "",
+        "OOMKilled": False,
+        "StartedAt": "2026-01-01T00:00:00Z",
+        "Health": {
+            "Status": "starting",
+            "Log": [{"ExitCode": 0, "Output": "old"}, {"ExitCode": 1, "Output": "new\n"}],
+        },
+    },
+    "Mounts": [
+        {"Destination": "/data", "Name": "shop_data", "Type": "volume"},
+        {"Destination": "/opt/app", "Source": "/srv/app", "Type": "bind"},
+    ],
+    "NetworkSettings": {
+        "Networks": {"shop_default": {"IPAddress": "172.18.0.2"}, "other": {"IPAddress": ""}},
+        "Ports": {
+            "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}, {"HostIp": "::1", "HostPort": "8080"}],
+            "443/tcp": None,
+        },
+    },
+}
+
+
+def test_a_container_as_the_engine_describes_it() -> None:
+    assert observed_container(RAW) == ObservedContainer(
+        id="abc",
+        name="shop-backend-2",
+        service="backend",
+        number=2,
+        state="running",
+        health="starting",
+        probe=ProbeResult(1, "new"),
+        restarts=3,
+        image="shop/backend:1",
+        image_id="sha256:1",
+        started_at="2026-01-01T00:00:00Z",
+        labels=RAW["Config"]["Labels"],
+        volumes={"/data": "shop_data"},
+        ports={80: 8080},
+        addresses=("172.18.0.2",),
+    )
+
+
+def test_a_container_of_which_there_is_little_to_say() -> None:
+    raw = RAW | {
+        "Config": {"Image": "x", "Labels": None},
+        "State": {
+            "Status": "exited",
+            "ExitCode": 137,
+            "OOMKilled": True,
+            "StartedAt": "2026-01-01T00:00:00Z",
+        },
+        "Mounts": [],
+        "NetworkSettings": {"Networks": None, "Ports": None},
+    }
+    found = observed_container(raw)
+    assert (found.service, found.number, found.health, found.probe) == ("", 1, None, None)
+    assert (found.exit_status, found.oom_killed, found.started_at) == (137, True, "")
+    assert (found.volumes, found.ports, found.addresses, dict(found.labels)) == ({}, {}, (), {})
+
+
+@pytest.mark.parametrize("status", ["none", None])
+def test_a_container_without_health_check(status: str | None) -> None:
+    state = {**RAW["State"], "Health": {"Status": status} if status else None}
+    assert observed_container(RAW | {"State": state}).health is None
+
+
+BACKEND, FRONTEND = container("backend"), container("frontend")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"1 one\n2 two\n", b"3 three"],
+        [b"1 on", b"e\n2", b" two\n3 three"],
+        [b"1 one\r\n2 two\r\n", b"", b"3 three\n"],
+    ],
+)
+def test_lines_are_whole_wherever_the_stream_is_cut(pieces: list[bytes]) -> None:
+    lines = list(_lines(BACKEND, iter(pieces)))
+    assert [(line.at, line.text) for line in lines] == [("1", "one"), ("2", "two"), ("3", "three")]
+    assert {(line.service, line.container) for line in lines} == {("backend", "shop-backend-1")}
+
+
+def test_bytes_that_are_no_text_are_shown_as_such() -> None:
+    (line,) = _lines(BACKEND, iter([b"1 \xff\n"]))
+    assert line.text == "\ufffd"
+
+
+def test_several_streams_are_followed_until_the_last_one_ends() -> None:
+    streams: list[tuple[ObservedContainer, Iterator[bytes]]] = [
+        (BACKEND, iter([b"1 a\n", b"2 b\n"])),
+        (FRONTEND, iter([b"1 c\n"])),
+    ]
+    lines = [(line.service, line.text) for line in _interleaved(streams)]
+    assert sorted(lines) == [("backend", "a"), ("backend", "b"), ("frontend", "c")]
+    assert list(_interleaved([])) == []
+
+
+def message(layer: str, current: int, total: int) -> dict[str, Any]:
+    progress = {"current": current * 2**20, "total": total * 2**20}
+    return {"status": "Downloading", "id": layer, "progressDetail": progress}
+
+
+def test_progress_is_summed_over_the_layers_and_told_now_and_then() -> None:
+    messages = [message("a", number % 10, 10) if number % 2 else message("b", 1, 5) for number in range(41)]
+    assert list(_progress("x", iter(messages))) == ["1 of 5 MB", "10 of 15 MB", "10 of 15 MB"]
+
+
+def test_what_goes_wrong_in_the_middle_of_a_pull_is_raised() -> None:
+    messages = iter([{"status": "Pulling"}, message("a", 0, 10), {"error": "unexpected EOF"}])
+    with pytest.raises(RegistryUnreachableError, match="cannot be reached"):
+        list(_progress("x", messages))
