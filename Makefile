@@ -42,7 +42,7 @@ test: $(DEV) ## every test: unit, contract, end to end, bare machine (installs a
 
 .PHONY: test-unit
 test-unit: $(DEV) ## the tests that need no engine, in seconds
-	@$(PY) -m pytest tests/unit tests/cli tests/test_architecture.py
+	@$(PY) -m pytest -n auto --dist worksteal tests/unit tests/cli tests/test_architecture.py
 
 .PHONY: lint
 lint: $(DEV) ## ruff (rules and format) and mypy
