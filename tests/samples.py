@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.document import Document
@@ -34,8 +35,8 @@ IMAGES: Mapping[str, str] = {
     "frontend": "devenv/frontend:0123456789ab",
 }
 
-ADDRESS = "127.9.8.7"
-"""A loopback address that nothing else uses, so that its ports are free."""
+ADDRESS = f"127.9.8.{101 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))}"
+"""A loopback address that nothing else uses, so that its ports are free; each of several test processes has its own."""
 
 SHOP = f"""\
 name: shop

@@ -16,7 +16,7 @@ from devenv.engine.host import HostCommand
 from devenv.engine.setup_plan import SetupStep
 from devenv.errors import EngineUnavailableError, RefusedError
 from tests.fakes import STARTING, exited, unhealthy
-from tests.samples import SHOP_IMAGES
+from tests.samples import ADDRESS, SHOP_IMAGES
 
 if TYPE_CHECKING:
     from tests.harness import Outcome
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("clock")
 
 HEALTHY_TABLE = """
-    SERVICE         STATE    REACHED AT                                       IMAGE
-    databasemaster  healthy  mysql://127.9.8.7:33061                          mysql:8.4 (pulled)
-    mailcatcher     healthy  http://127.9.8.7:10801/  smtp://127.9.8.7:10251  sj26/mailcatcher:v0.10.0 (pulled)
-    backend         healthy  http://127.9.8.7:18000/                          shop/backend:1 (pulled)
-    taskrunner      healthy  -                                                shop/backend:1 (pulled)
-    frontend        healthy  http://127.9.8.7:18080/                          shop/frontend:1 (pulled)
+    SERVICE         STATE    REACHED AT                                           IMAGE
+    databasemaster  healthy  mysql://127.9.8.101:33061                            mysql:8.4 (pulled)
+    mailcatcher     healthy  http://127.9.8.101:10801/  smtp://127.9.8.101:10251  sj26/mailcatcher:v0.10.0 (pulled)
+    backend         healthy  http://127.9.8.101:18000/                            shop/backend:1 (pulled)
+    taskrunner      healthy  -                                                    shop/backend:1 (pulled)
+    frontend        healthy  http://127.9.8.101:18080/                            shop/frontend:1 (pulled)
     data: volume shop_database_1, seed <key>
 """
 CHECK_FAILED = """
@@ -48,7 +48,7 @@ ALL_HEALTHY = """
 
 
 def block(text: str) -> str:
-    return dedent(text).strip("\n")
+    return dedent(text).strip("\n").replace("127.9.8.101", ADDRESS)
 
 
 def shown(text: str) -> str:
@@ -190,12 +190,12 @@ def test_status_of_what_was_never_up(shop: Shop) -> None:
         shop.run("status"),
         0,
         """
-        SERVICE         STATE   REACHED AT                                       IMAGE
-        databasemaster  absent  mysql://127.9.8.7:33061                          -
-        mailcatcher     absent  http://127.9.8.7:10801/  smtp://127.9.8.7:10251  -
-        backend         absent  http://127.9.8.7:18000/                          -
-        taskrunner      absent  -                                                -
-        frontend        absent  http://127.9.8.7:18080/                          -
+        SERVICE         STATE   REACHED AT                                           IMAGE
+        databasemaster  absent  mysql://127.9.8.101:33061                            -
+        mailcatcher     absent  http://127.9.8.101:10801/  smtp://127.9.8.101:10251  -
+        backend         absent  http://127.9.8.101:18000/                            -
+        taskrunner      absent  -                                                    -
+        frontend        absent  http://127.9.8.101:18080/                            -
         """,
     )
 
@@ -553,7 +553,7 @@ def test_config(shop: Shop) -> None:
         KEY                                  VALUE                         ORIGIN
         name                                 "shop"                        devenv.yaml:1:7
         images                               "auto"                        default
-        bind                                 "127.9.8.7"                   devenv.yaml:2:7
+        bind                                 "127.9.8.101"                 devenv.yaml:2:7
         database.image                       "mysql:8.4"                   default
         database.port                        33061                         devenv.yaml:3:18
         database.root_password               "***"                         default
@@ -586,7 +586,7 @@ def test_doctor(shop: Shop) -> None:
     lines = shown(shop.run("doctor").ok().out).splitlines()
     assert lines[0].split() == ["CHECK", "SEEN"]
     assert "ok  engine               26.1.5 at memory://, storage overlay2" in lines
-    assert "ok  port mail.port       10801 on 127.9.8.7" in lines
+    assert f"ok  port mail.port       10801 on {ADDRESS}" in lines
 
 
 def test_doctor_says_what_to_do(shop: Shop) -> None:

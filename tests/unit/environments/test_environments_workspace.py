@@ -171,11 +171,11 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_written_file_can_be_read_by_the_containers_users(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        write_atomically(tmp_path / "deep" / "file", "text ✓\n")
+        write_atomically(tmp_path / "very" / "deep" / "file", "text ✓\n")
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "deep/file").stat().st_mode) == 0o644
-    assert (tmp_path / "deep/file").read_bytes() == "text ✓\n".encode()
+    assert stat.S_IMODE((tmp_path / "very/deep/file").stat().st_mode) == 0o644
+    assert (tmp_path / "very/deep/file").read_bytes() == "text ✓\n".encode()
 
 
 class ReleasingSink(RecordingSink):

@@ -110,6 +110,7 @@ def test_the_base_is_built_once_for_all_that_need_it(recipes: Path) -> None:
     assert arguments["devenv/backend"] == arguments["devenv/frontend"] == {"BASE": BASE_TAG}
     assert arguments["devenv/other"] == {}
     assert run.engine.called("import") == [f"import {BOOTSTRAPPED}"]
+    assert "working image base: making Debian trixie of its packages" in run.sink.lines
 
 
 def test_the_base_builds_on_the_registrys_debian_where_there_is_one(recipes: Path) -> None:
