@@ -105,6 +105,7 @@ class Service:
     name: str
     image: str
     command: tuple[str, ...] | str | None = None
+    entrypoint: tuple[str, ...] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     ports: tuple[PublishedPort, ...] = ()

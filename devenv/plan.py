@@ -43,6 +43,8 @@ class DataState:
 
     seed: str | None = None
     """Why the data have to be seeded; None where they are there."""
+    elsewhere: Collection[str] = ()
+    """Ids of the containers that have other data than these."""
 
 
 def selected(project: Project, names: Collection[str]) -> tuple[Service, ...]:
@@ -78,7 +80,7 @@ def plan_up(
         steps.append(Step("database", "seed", data.seed))
     for service in services:
         steps += _service_steps(
-            service, observed.of(service.name), specs.get(service.name), image_ids.get(service.name)
+            service, observed.of(service.name), specs.get(service.name), image_ids.get(service.name), data
         )
     return Plan(tuple(steps))
 
@@ -90,12 +92,19 @@ def plan_orphans(project: Project, observed: ObservedState) -> tuple[Step, ...]:
 
 
 def _service_steps(
-    service: Service, containers: Sequence[ObservedContainer], spec: str | None, image_id: str | None
+    service: Service,
+    containers: Sequence[ObservedContainer],
+    spec: str | None,
+    image_id: str | None,
+    data: DataState,
 ) -> Iterator[Step]:
     """Replicas are counted, not numbered: which one goes and what number comes is for Compose to choose."""
     for container in containers[: service.replicas]:
         label = service.name if service.replicas == 1 else f"{service.name} {container.number}"
-        yield from _container_steps(label, container, spec, image_id)
+        if container.id in data.elsewhere:
+            yield Step(label, "recreate and start", "it has other data")
+        else:
+            yield from _container_steps(label, container, spec, image_id)
     taken = {container.number for container in containers}
     free = (number for number in count(1) if number not in taken)
     for _ in range(service.replicas - len(containers)):

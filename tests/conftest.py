@@ -21,6 +21,7 @@ from devenv.events import NullSink
 from devenv.images.obtain import ImageOrder, obtain_all, resolve_all
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.model import Image
+from devenv.operations import switch
 from tests.clock import Clock, timed_modules
 from tests.sealing import no_traces, seal
 from tests.shop import Shop
@@ -103,10 +104,12 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(street: Path) -> Iterator[Shop]:
+def shop(street: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """A project with all that belongs to one, on an engine in memory."""
     (street / "here").mkdir()
-    yield Shop(street / "here" / "shop")
+    shop = Shop(street / "here" / "shop")
+    monkeypatch.setattr(switch, "wait_for_greeting", shop.greets)
+    yield shop
     (street / "here").rename(mkdtemp(dir=street))
 
 

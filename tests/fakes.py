@@ -48,7 +48,10 @@ if TYPE_CHECKING:
     from devenv.events import Event, EventSink, Status
 
 STARTED_AT = "2026-01-02T03:04:05Z"
-READS = ("info", "observe", "published ports", "images", "state of", "log of", "logs of")
+READS = ("info", "observe", "published ports", "images", "state of", "log of", "logs of", "volumes")
+DISK_BYTES = 2**40
+DATA_BYTES = 2**20
+"""What `df` and `du` print inside a container."""
 STATEMENT_ENDS = re.compile(r"[;&\n]+")
 
 
@@ -182,7 +185,8 @@ class FakeEngine:
     secrets: list[dict[str, str]] = field(default_factory=list)
     """Content of each build's secrets, as it was during the build."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
-    volumes: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    volume_labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    volume_options: dict[str, Mapping[str, str]] = field(default_factory=dict)
     networks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _count: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -243,12 +247,7 @@ class FakeEngine:
     def observe(self, project: str) -> ObservedState:
         self._called(f"observe {project}")
         containers = [one.observed() for one in self.containers.values() if one.project == project]
-        volumes = [
-            ObservedVolume(name, labels)
-            for name, labels in sorted(self.volumes.items())
-            if labels.get(Label.PROJECT) == project
-        ]
-        return ObservedState(tuple(containers), tuple(volumes))
+        return ObservedState(tuple(containers), self._volumes(Label.PROJECT, project))
 
     def published_ports(self) -> tuple[PortHolder, ...]:
         self._called("published ports")
@@ -323,7 +322,9 @@ class FakeEngine:
                 raise _compose_failed("create the containers", f"{mount['source']} does not exist")
             if mount["type"] == "volume":
                 volume = keys[mount["source"]]
-                self.volumes.setdefault(volume, document["volumes"][mount["source"]].get("labels") or {})
+                self.volume_labels.setdefault(
+                    volume, document["volumes"][mount["source"]].get("labels") or {}
+                )
                 mounted[mount["target"]] = volume
         ports = dict(_published(port) for port in definition.get("ports") or ())
         for number in self._numbers(document["name"], service, _replicas(definition)):
@@ -341,6 +342,7 @@ class FakeEngine:
                 service=service,
                 number=number,
                 definition=definition,
+                environment=_environment(definition),
                 labels=definition.get("labels") or {},
                 volumes=mounted,
                 ports=ports,
@@ -365,7 +367,7 @@ class FakeEngine:
             self.networks.pop(network["name"], None)
         if volumes:
             for volume in (document.get("volumes") or {}).values():
-                self.volumes.pop(volume["name"], None)
+                self._forget_volume(volume["name"])
 
     def stop(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
         self._called(f"stop {' '.join(services) if services is not None else 'all'}")
@@ -429,8 +431,8 @@ class FakeEngine:
         if request.network is not None and request.network not in self.networks:
             raise OperationError(f"cannot run {request.name}: no such network", code="engine_refused")
         for volume in request.volumes:
-            self.volumes.setdefault(volume, {})
-        program = _interpret(tuple(request.command or ()), b"", request.environment)
+            self.volume_labels.setdefault(volume, {})
+        program = _interpret(_whole_command(request), b"", request.environment)
         self.written += [(request.name, line) for line in program.lines]
         usual = Turn(None) if program.goes_on else exited(program.status)
         self.containers[request.name] = FakeContainer(
@@ -439,7 +441,7 @@ class FakeEngine:
             image=request.image,
             image_id=image.id,
             labels=dict(request.labels),
-            volumes={path: volume for volume, path in request.volumes.items()},
+            volumes={path.removesuffix(":ro"): volume for volume, path in request.volumes.items()},
             networks=(request.network,) if request.network else (),
             environment=dict(request.environment),
             turns=list(self.scripts.get(request.name) or [usual]),
@@ -505,6 +507,21 @@ class FakeEngine:
             return ExecResult(1, f"Error response from daemon: container {container.id} is not running\n")
         return self._answered(execution)
 
+    def execute_stream(
+        self, container_id: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
+        container = self._container(container_id, "run a command in")
+        execution = Execution(container.name, tuple(command), b"", dict(environment or {}))
+        self._called(f"execute {execution.text}")
+        result = self._answered(execution)
+        if result.exit_status != 0:
+            raise OperationError(
+                f"{command[0]} ended with exit status {result.exit_status} in {container_id[:12]}",
+                code="command_failed",
+                evidence=tuple(result.output.strip().splitlines()[-20:]),
+            )
+        yield result.output.encode()
+
     def attach(self, container_id: str, command: Sequence[str], *, tty: bool, user: str | None = None) -> int:
         container = self._container(container_id, "enter")
         execution = Execution(container.name, tuple(command), b"", {}, user)
@@ -513,15 +530,64 @@ class FakeEngine:
         sys.stdout.write(result.output)
         return result.exit_status
 
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+    def run_to_end(self, request: ContainerRequest) -> ExecResult:
+        self.run_container(request)
+        try:
+            return self._answered(
+                Execution(request.name, _whole_command(request), b"", dict(request.environment), request.user)
+            )
+        finally:
+            del self.containers[request.name]
+
+    def replace_container(self, container_id: str, volumes: Mapping[str, str]) -> str:
+        old = self._container(container_id, "replace")
+        self._called(f"replace {old.name}")
+        mounted = {path: volumes.get(volume, volume) for path, volume in old.volumes.items()}
+        for volume in mounted.values():
+            self.volume_labels.setdefault(volume, {})
+        identity = self._identity(old.name)
+        self.containers[old.name] = replace(old, id=identity, volumes=mounted, turns=[Turn(None, "created")])
+        return identity
+
+    def volumes(self, label: str) -> tuple[ObservedVolume, ...]:
+        self._called(f"volumes {label}")
+        key, with_value, value = label.partition("=")
+        return self._volumes(key, value if with_value else None)
+
+    def _volumes(self, label: str, value: str | None) -> tuple[ObservedVolume, ...]:
+        return tuple(
+            self._observed_volume(name)
+            for name, labels in sorted(self.volume_labels.items())
+            if label in labels and value in {labels[label], None}
+        )
+
+    def _observed_volume(self, name: str) -> ObservedVolume:
+        return ObservedVolume(
+            name,
+            self.volume_labels[name],
+            f"{self.root_directory}/volumes/{name}/_data",
+            self.volume_options.get(name, {}),
+            STARTED_AT,
+        )
+
+    def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] | None = None
+    ) -> ObservedVolume:
         self._called(f"create volume {name}")
-        self.volumes.setdefault(name, dict(labels))
+        if name not in self.volume_labels:
+            self.volume_labels[name] = dict(labels)
+            self.volume_options[name] = dict(options or {})
+        return self._observed_volume(name)
+
+    def _forget_volume(self, name: str) -> None:
+        self.volume_labels.pop(name, None)
+        self.volume_options.pop(name, None)
 
     def remove_volume(self, name: str) -> None:
         self._called(f"remove volume {name}")
         if any(name in one.volumes.values() for one in self.containers.values()):
             raise OperationError(f"cannot remove volume {name}: volume is in use", code="engine_refused")
-        self.volumes.pop(name, None)
+        self._forget_volume(name)
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         self._called(f"create network {name}")
@@ -583,7 +649,7 @@ def _interpret(command: tuple[str, ...], stdin: bytes, environment: Mapping[str,
     program = _Program()
     is_script = command[:2] == ("sh", "-c")
     statements = STATEMENT_ENDS.split(command[2].replace(">&2", "")) if is_script else [shlex.join(command)]
-    for words in (shlex.split(statement) for statement in statements):
+    for words in (_words(statement) for statement in statements):
         match words:
             case ["echo", *rest]:
                 program.lines.append(" ".join(rest))
@@ -598,9 +664,25 @@ def _interpret(command: tuple[str, ...], stdin: bytes, environment: Mapping[str,
                 program.stop_status = int(action.removeprefix("exit "))
             case ["true"]:
                 program.goes_on = False
+            case ["du", *_]:
+                program.lines.append(str(DATA_BYTES))
+            case ["df", *_]:
+                program.lines.append(str(DISK_BYTES))
             case _:
                 pass
     return program
+
+
+def _words(statement: str) -> list[str]:
+    """The words of a statement; none of one whose quotes reach over several."""
+    try:
+        return shlex.split(statement)
+    except ValueError:
+        return []
+
+
+def _whole_command(request: ContainerRequest) -> tuple[str, ...]:
+    return (*(request.entrypoint or ()), *(request.command or ()))
 
 
 def _compose(file: Path) -> dict[str, Any]:
@@ -636,6 +718,14 @@ def _with_dependencies(definitions: Mapping[str, Any], services: Sequence[str] |
 
 def _replicas(definition: Mapping[str, Any]) -> int:
     return int((definition.get("deploy") or {}).get("replicas", 1))
+
+
+def _environment(definition: Mapping[str, Any]) -> dict[str, str]:
+    """A service's environment; Compose takes a list of `NAME=value` too."""
+    given = definition.get("environment") or {}
+    if isinstance(given, list):
+        given = dict(str(item).partition("=")[::2] for item in given)
+    return {str(name): str(value) for name, value in given.items()}
 
 
 def _published(port: Any) -> tuple[int, int]:

@@ -17,6 +17,8 @@ from tests.harness import DevenvProject
 from tests.samples import SHOP_FILES, SHOP_IMAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from devenv.events import Event
     from devenv.operations.session import Session
     from devenv.plan import Plan
@@ -94,6 +96,12 @@ class Shop:
     def dry(self, *services: str, **options: Any) -> Plan:
         """What `up` would do."""
         return dry_run(self.session(), UpOptions(services, **options))
+
+    def greets(self, host: str, port: int, timeout: float, died: Callable[[], bool]) -> bool:
+        """What `wait_for_greeting` would find: stands in for it, as nobody listens on a fake's ports."""
+        del host, timeout, died
+        found = (one for one in self.engine.containers.values() if port in one.ports.values())
+        return any((one.now.state, one.now.health) == ("running", "healthy") for one in found)
 
     @property
     def ids(self) -> dict[str, str]:

@@ -14,7 +14,9 @@ import typer
 from devenv import __version__
 from devenv.cli import configuration, data, lifecycle, machine, observe
 from devenv.cli.context import Context, Wiring
+from devenv.cli.database import database
 from devenv.cli.output import Output
+from devenv.cli.snapshots import snapshots
 from devenv.errors import DevenvError, UsageError
 
 if TYPE_CHECKING:
@@ -54,12 +56,16 @@ def build_app() -> typer.Typer:
         ("shell", observe.shell),
         ("check", observe.check),
         ("reset-db", data.reset_db),
+        ("undo", data.undo),
+        ("gc", data.gc),
         ("config", configuration.config),
         ("schema", configuration.schema),
         ("doctor", machine.doctor),
         ("onboard", machine.onboard),
     ):
         app.command(name)(command)
+    app.add_typer(snapshots)
+    app.add_typer(database)
     return app
 
 

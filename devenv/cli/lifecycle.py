@@ -40,7 +40,9 @@ def up(
 
 def down(
     ctx: typer.Context,
-    volumes: Annotated[bool, typer.Option("--volumes", help="Remove the data too.")] = False,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="The data too, which `devenv undo` brings back.")
+    ] = False,
 ) -> None:
     """Remove the containers; the data stay."""
     from devenv.operations import lifecycle
@@ -48,11 +50,18 @@ def down(
     context: Context = ctx.obj
     confirmed = context.assume_yes
     if volumes and not confirmed:
-        confirmed = ask("Remove the database's data and the generated files of this environment?")
+        confirmed = ask(
+            "Remove the generated files, and put the database's data aside (`devenv undo` has them)?"
+        )
     with context.output.progress() as events:
         result = lifecycle.down(context.session(events), volumes=volumes, confirmed=confirmed)
     text = f"{result.project}: {len(result.containers)} containers removed"
-    text += f", and the data: {', '.join(result.volumes)}" if result.volumes else "; the data are kept"
+    if not volumes:
+        text += "; the data are kept"
+    if result.volumes:
+        text += f", and {', '.join(result.volumes)}"
+    if result.put_aside:
+        text += f"; the data are put aside in {result.put_aside}: `devenv undo` brings them back, `devenv gc --all` frees them"
     context.output.result("devenv.down/1", result, lambda: context.output.print(text))
 
 
@@ -122,4 +131,7 @@ def show_status(output: Output, report: StatusReport) -> None:
     ]
     output.table(("SERVICE", "STATE", "REACHED AT", "IMAGE"), rows)
     if report.database.branch:
-        output.print(f"data: volume {report.database.branch}, seed {report.database.snapshot or 'none'}")
+        data = report.database
+        output.print(
+            f"data: volume {data.branch}, branch of snapshot {data.snapshot or 'unknown'} ({data.driver})"
+        )

@@ -13,6 +13,7 @@ from devenv.config.values import (
     Address,
     Duration,
     Form,
+    Size,
     Text,
     Whole,
     expected,
@@ -148,6 +149,13 @@ def _healthcheck(kind: str, probe: str) -> Form:
     return Form(read)
 
 
+class Undo(Section):
+    """How much of the former data is kept for `devenv undo`."""
+
+    keep: Annotated[int, Whole(1, 100)] = Field(3, description="The number of former states.")
+    size: Annotated[int, Size()] = Field(5 * 2**30, description="What `devenv gc` leaves of them: 5GB.")
+
+
 class Database(Section):
     """MySQL, as the managed service of production runs it."""
 
@@ -168,6 +176,7 @@ class Database(Section):
         ],
     ] = Field({}, description="Server variables, as in production's parameter group.")
     seed: tuple[Seed, ...] = Field((), description="The steps that fill it, in order.")
+    undo: Undo = Field(Undo(), description="What is kept of former data.")
 
 
 class Mail(Section):

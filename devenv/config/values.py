@@ -25,6 +25,9 @@ INVARIANT = "invariant"
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 _LONGEST = 86_400
+_SIZE = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,3})?) ?(?P<unit>kB|MB|GB|TB)")
+_BYTES = {"kB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+_LARGEST = 2**50
 
 
 def expected(what: str, hint: str | None = None) -> PydanticCustomError:
@@ -107,6 +110,26 @@ class Duration(_Kind):
         """How an editor checks it."""
         number = {"type": "number", "exclusiveMinimum": 0, "maximum": _LONGEST}
         return {"anyOf": [number, {"type": "string", "pattern": f"^{_plain(_DURATION.pattern)}$"}]}
+
+
+class Size(_Kind):
+    """Bytes as a whole number, or a number with kB, MB, GB or TB; at most 1024 TB."""
+
+    def __call__(self, value: Any) -> int:
+        """The bytes; a kB is 1024 of them."""
+        size = -1
+        if isinstance(value, int) and not isinstance(value, bool):
+            size = value
+        elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+            size = int(float(match["number"]) * _BYTES[match["unit"]])
+        if not 0 <= size <= _LARGEST:
+            raise expected("a size such as 500MB or 5GB, at most 1024TB")
+        return size
+
+    def schema(self) -> dict[str, Any]:
+        """How an editor checks it."""
+        number = {"type": "integer", "minimum": 0, "maximum": _LARGEST}
+        return {"anyOf": [number, {"type": "string", "pattern": f"^{_plain(_SIZE.pattern)}$"}]}
 
 
 class Address(_Kind):

@@ -1,4 +1,4 @@
-"""Build a data directory from a seed: in a new volume, by a server of its own, complete or not at all."""
+"""Build a snapshot from a seed: by a server of its own, complete or not at all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from devenv.database.branches import copy_snapshot
 from devenv.database.seed import LoadFile, RunCommand, SeedStep
 from devenv.database.server import Server, quoted
+from devenv.database.snapshots import DATA, ROOT, Snapshot, SnapshotStore
 from devenv.database.sqlfile import chunks, first_error, statement_at
 from devenv.engine.api import ContainerRequest, Engine
 from devenv.errors import SeedError
@@ -29,24 +31,27 @@ MARKER_STATEMENTS = (
 
 
 @dataclass(frozen=True)
-class DataRequest:
-    """A data directory to build: `volume` is made new, with `volume_labels`."""
+class SeedRequest:
+    """A snapshot to build: the server's image and options, the steps, and where they run.
+
+    `base` is a snapshot to go on from; its steps that load files are done already, commands run again.
+    """
 
     project: str
-    volume: str
-    volume_labels: Mapping[str, str]
     labels: Mapping[str, str]
     network: str
     network_labels: Mapping[str, str]
     image: str
-    data_directory: str
     flags: Sequence[str]
     environment: Mapping[str, str]
     root_password: str
     databases: Sequence[str]
     steps: Sequence[SeedStep]
+    inputs: Mapping[str, str]
     key: str
     compose_file: Path
+    created: str
+    base: Snapshot | None = None
 
     @property
     def builder(self) -> str:
@@ -59,50 +64,75 @@ class DataRequest:
         return f"{self.project}-seed-command"
 
 
-def build_data(engine: Engine, request: DataRequest, events: EventSink) -> None:
-    """Fill a new volume: initialise, run every step, mark it complete, shut down cleanly.
+def build_snapshot(engine: Engine, store: SnapshotStore, request: SeedRequest, events: EventSink) -> Snapshot:
+    """Fill a new snapshot: initialise, run every step, mark it complete, shut down cleanly, seal.
 
-    Nothing but this volume and the builder's container is touched. Whatever goes wrong, both are
-    removed and SeedError names the step; a killed devenv leaves them, and the next build removes them.
+    Nothing but this snapshot's volume and the builder's container is touched. Whatever goes wrong, both
+    are removed and SeedError names the step; what a killed devenv leaves, the next build removes.
     """
-    clear(engine, request)
+    _end_containers(engine, request)
     engine.create_network(request.network, request.network_labels)
-    engine.create_volume(request.volume, request.volume_labels)
+    volume = store.prepare(request.key, {})
     try:
-        _run_builder(engine, request)
+        if request.base is not None:
+            copy_snapshot(engine, request.image, request.base, request.key)
+        _run_builder(engine, request, volume)
         server = Server(engine, request.builder, request.root_password)
-        events.emit(Event(RESOURCE, Status.WORKING, "initialising an empty data directory"))
-        server.wait_ready(INITIALISE_SECONDS)
-        _create_databases(server, request.databases)
-        for number, step in enumerate(request.steps, start=1):
-            events.emit(Event(RESOURCE, Status.WORKING, f"seed {number} of {len(request.steps)}: {step}"))
-            _run_step(engine, server, request, step)
+        version = _fill(engine, server, request, events)
         _finish(engine, server, request)
+        engine.remove_container(request.builder)
+        events.emit(Event(RESOURCE, Status.WORKING, "sealing the snapshot"))
+        size = store.measure(request.key)
     except BaseException:
-        clear(engine, request)
+        _end_containers(engine, request)
+        engine.remove_volume(volume)
         raise
-    engine.remove_container(request.builder)
+    return store.seal(
+        Snapshot(
+            key=request.key,
+            bytes=size,
+            server=version,
+            created=request.created,
+            origin="seed",
+            inputs=request.inputs,
+        )
+    )
 
 
-def clear(engine: Engine, request: DataRequest) -> None:
-    """Remove the builder, its command's container and its volume, as an earlier build may have left them."""
+def _end_containers(engine: Engine, request: SeedRequest) -> None:
+    """Remove the builder and its command's container, as an earlier build may have left them."""
     engine.remove_container(request.command_runner)
     engine.remove_container(request.builder)
-    engine.remove_volume(request.volume)
 
 
-def _run_builder(engine: Engine, request: DataRequest) -> None:
+def _run_builder(engine: Engine, request: SeedRequest, volume: str) -> None:
     engine.run_container(
         ContainerRequest(
             name=request.builder,
             image=request.image,
-            command=(*request.flags, "--innodb-flush-log-at-trx-commit=0"),
+            command=(*request.flags, f"--datadir={ROOT}/{DATA}", "--innodb-flush-log-at-trx-commit=0"),
             environment=request.environment,
-            volumes={request.volume: request.data_directory},
+            volumes={volume: ROOT},
             network=request.network,
             labels=request.labels,
         )
     )
+
+
+def _fill(engine: Engine, server: Server, request: SeedRequest, events: EventSink) -> str:
+    """Run the steps; the server's version."""
+    start = "initialising an empty data directory"
+    if request.base is not None:
+        start = f"going on from snapshot {request.base.key}"
+    events.emit(Event(RESOURCE, Status.WORKING, start))
+    server.wait_ready(INITIALISE_SECONDS)
+    _create_databases(server, request.databases)
+    for number, step in enumerate(request.steps, start=1):
+        if isinstance(step, LoadFile) and request.base is not None:
+            continue
+        events.emit(Event(RESOURCE, Status.WORKING, f"seed {number} of {len(request.steps)}: {step}"))
+        _run_step(engine, server, request, step)
+    return server.query("SELECT VERSION()").output.strip()
 
 
 def _create_databases(server: Server, databases: Sequence[str]) -> None:
@@ -112,7 +142,7 @@ def _create_databases(server: Server, databases: Sequence[str]) -> None:
         raise SeedError("the databases could not be created", evidence=_last_lines(result.output))
 
 
-def _run_step(engine: Engine, server: Server, request: DataRequest, step: SeedStep) -> None:
+def _run_step(engine: Engine, server: Server, request: SeedRequest, step: SeedStep) -> None:
     if isinstance(step, LoadFile):
         _load(server, step)
     else:
@@ -137,7 +167,7 @@ def _load(server: Server, step: LoadFile) -> None:
     )
 
 
-def _run(engine: Engine, request: DataRequest, step: RunCommand) -> None:
+def _run(engine: Engine, request: SeedRequest, step: RunCommand) -> None:
     result = engine.run_once(
         request.compose_file,
         step.service,
@@ -155,7 +185,7 @@ def _run(engine: Engine, request: DataRequest, step: RunCommand) -> None:
         )
 
 
-def _finish(engine: Engine, server: Server, request: DataRequest) -> None:
+def _finish(engine: Engine, server: Server, request: SeedRequest) -> None:
     """Mark the data complete, then let the server write everything out and end."""
     result = server.query(MARKER_STATEMENTS.format(key=request.key))
     if result.exit_status != 0:

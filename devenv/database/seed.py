@@ -12,7 +12,7 @@ from devenv.config.settings import SeedCommand, SeedFile
 from devenv.errors import SeedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 FORMAT = 1
@@ -66,23 +66,37 @@ def expand(seed: Sequence[SeedFile | SeedCommand], root: Path, database: str) ->
     return tuple(steps)
 
 
-def seed_key(steps: Iterable[SeedStep], code: Iterable[Path], image_id: str, flags: Sequence[str]) -> str:
-    """Hash of every file's content, every command, the migrations in `code`, the image and its options."""
-    digest = hashlib.sha256(json.dumps([FORMAT, image_id, list(flags)]).encode())
-    for step in steps:
+def seed_inputs(
+    steps: Iterable[SeedStep], code: Iterable[Path], image_id: str, options: Sequence[str]
+) -> dict[str, str]:
+    """All that decides what the seed's data will be, by name: the server, every step, every migration.
+
+    Migrations are the `migrations/*.py` below the folders in `code`; their names start with `migration:`.
+    """
+    inputs = {"format": str(FORMAT), "image": image_id, "options": _short(json.dumps(list(options)).encode())}
+    for number, step in enumerate(steps):
         if isinstance(step, LoadFile):
-            digest.update(f"\0file\0{step.database}\0".encode() + _hash_of(step.path))
+            inputs[f"step {number}: load into {step.database}"] = _hash_of(step.path)
         else:
-            digest.update(f"\0run\0{step.service}\0{step.command}".encode())
+            inputs[f"step {number}: run in {step.service}"] = step.command
     for folder in code:
         for path in sorted(folder.glob("**/migrations/*.py")):
-            digest.update(f"\0{path.relative_to(folder).as_posix()}\0".encode() + _hash_of(path))
-    return digest.hexdigest()[:16]
+            inputs[f"migration:{path.relative_to(folder).as_posix()}"] = _hash_of(path)
+    return inputs
 
 
-def _hash_of(path: Path) -> bytes:
+def seed_key(inputs: Mapping[str, str]) -> str:
+    """The name of the data that these inputs give."""
+    return _short(json.dumps(inputs, sort_keys=True).encode())
+
+
+def _hash_of(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from devenv.errors import OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from devenv.engine.api import Engine, ExecResult
 
@@ -29,9 +29,38 @@ class Server:
         """Run statements, the result as tab-separated lines."""
         return self._mysql(("--batch", "--skip-column-names", "--execute", sql))
 
-    def load(self, database: str, pieces: Iterable[bytes]) -> ExecResult:
-        """Run a stream of SQL in a database, up to its first error."""
-        return self._mysql((database,), stdin=pieces)
+    def load(
+        self, database: str | None, pieces: Iterable[bytes], options: tuple[str, ...] = ()
+    ) -> ExecResult:
+        """Run a stream of SQL, in a database if one is named, up to its first error."""
+        return self._mysql((*options, *([] if database is None else [database])), stdin=pieces)
+
+    def dump(self, arguments: tuple[str, ...]) -> Iterator[bytes]:
+        """Output of mysqldump: as of one moment, with all code, and nothing about replication.
+
+        `loose` options are passed over by programs of other servers.
+        """
+        return self.engine.execute_stream(
+            self.container,
+            (
+                "mysqldump",
+                "--protocol=tcp",
+                "-h127.0.0.1",
+                "-uroot",
+                "--default-character-set=utf8mb4",
+                "--single-transaction",
+                "--quick",
+                "--routines",
+                "--triggers",
+                "--events",
+                "--hex-blob",
+                "--no-tablespaces",
+                "--loose-set-gtid-purged=OFF",
+                "--max-allowed-packet=1G",
+                *arguments,
+            ),
+            environment={"MYSQL_PWD": self.password},
+        )
 
     def wait_ready(self, timeout: float) -> None:
         """Return once it answers a query; raises OperationError when it ends or `timeout` seconds pass."""

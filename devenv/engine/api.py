@@ -93,10 +93,16 @@ class ObservedContainer:
 
 @dataclass(frozen=True, slots=True)
 class ObservedVolume:
-    """A named volume that carries our labels."""
+    """A named volume that carries our labels.
+
+    `mountpoint` is its folder on the engine's machine; `options` are those it was made with, at `created`.
+    """
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    mountpoint: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +158,7 @@ class ContainerRequest:
     entrypoint: Sequence[str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
-    """Path inside by volume name."""
+    """Path inside by volume name; `:ro` behind the path makes it read-only."""
     network: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
@@ -278,11 +284,33 @@ class Engine(Protocol):
     ) -> ExecResult:
         """Run a command inside a running container; `stdin` is written to it as it comes."""
 
+    def execute_stream(
+        self, container_id: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
+        """Run a command inside a running container; its standard output as it comes.
+
+        Raises OperationError `command_failed`, with what it wrote to standard error, if it ends other than 0.
+        """
+
     def attach(self, container_id: str, command: Sequence[str], *, tty: bool, user: str | None = None) -> int:
         """Run a command with this process's own input and output; its exit status."""
 
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a named volume; nothing happens where it exists."""
+    def run_to_end(self, request: ContainerRequest) -> ExecResult:
+        """Run a container outside Compose until it ends, and remove it."""
+
+    def replace_container(self, container_id: str, volumes: Mapping[str, str]) -> str:
+        """Kill a container and make it anew, not started, with other volumes (new name by old); its id.
+
+        All else stays as it was, so that Compose still takes it for the one that it made.
+        """
+
+    def volumes(self, label: str) -> tuple[ObservedVolume, ...]:
+        """All volumes on this engine with a label, given as `key` or `key=value`, by name."""
+
+    def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] | None = None
+    ) -> ObservedVolume:
+        """Make a named volume, or find the one that exists; `options` are those of the local driver."""
 
     def remove_volume(self, name: str) -> None:
         """Remove a named volume; nothing happens where it does not exist."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
 from devenv.environments.files import write_atomically
@@ -33,7 +33,7 @@ class Registry:
 
     def claim(self, wanted: str, worktree: str) -> str:
         """`wanted`, or with `-2`, `-3` ... behind it where a folder that still exists has that name."""
-        with self._locked():
+        with self.locked("environments"):
             projects = dict(self.projects())
             project, number = wanted, 1
             while projects.get(project, worktree) != worktree and Path(projects[project]).is_dir():
@@ -44,7 +44,23 @@ class Registry:
             return project
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self, name: str) -> Iterator[None]:
+        """One command of this user at a time is inside, whichever environment it works on."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / "environments.lock"):
+        with FileLock(self.folder / f"{name}.lock"):
             yield
+
+    @contextmanager
+    def free(self, name: str) -> Iterator[bool]:
+        """Whether no command is inside `locked`; while the block runs none gets in if it was free."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()

@@ -31,13 +31,15 @@ REPLACE INTO devenv.marker VALUES ('unseeded');
 class Memory:
     """What an environment remembers between two commands; all of it can be found or made again.
 
-    `generation` numbers the volume with the database's data, 0 where there is none yet.
+    `generation` numbers the volume with the database's data, 0 where there is none yet, and `snapshot` is
+    the key that it is a branch of. `former` holds both for the data before, the last first: what `undo` has.
     """
 
     project: str | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
     generation: int = 0
-    seed_key: str = ""
+    snapshot: str = ""
+    former: tuple[tuple[int, str], ...] = ()
     pulled: tuple[str, ...] = ()
 
     @classmethod
@@ -50,7 +52,8 @@ class Memory:
             if isinstance(ports, dict)
             else {},
             generation=raw["generation"] if isinstance(raw.get("generation"), int) else 0,
-            seed_key=raw["seed_key"] if isinstance(raw.get("seed_key"), str) else "",
+            snapshot=raw["snapshot"] if isinstance(raw.get("snapshot"), str) else "",
+            former=_former(raw.get("former")),
             pulled=tuple(str(item) for item in pulled if item) if isinstance(pulled, list) else (),
         )
 
@@ -139,3 +142,13 @@ class Workspace:
 def _write(file: Path, text: str) -> None:
     write_atomically(file, text)
     hand_over(file)
+
+
+def _former(raw: Any) -> tuple[tuple[int, str], ...]:
+    """Generation and snapshot of the data put aside; what does not fit is forgotten."""
+    pairs = raw if isinstance(raw, list) else []
+    return tuple(
+        (pair[0], pair[1])
+        for pair in pairs
+        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], int) and isinstance(pair[1], str)
+    )

@@ -1,13 +1,28 @@
-"""The database's data: seed a new volume, and replace the present data by it."""
+"""The database's data: the seed's snapshot, and branches of it."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from devenv.database.build import DataRequest, build_data
+from devenv.database.branches import (
+    BRANCH_DRIVER,
+    BranchRequest,
+    Choice,
+    Driver,
+    choose,
+    driver_named,
+    remove_branch,
+)
+from devenv.database.build import SeedRequest, build_snapshot
+from devenv.database.seed import SeedStep, seed_inputs, seed_key
+from devenv.database.snapshots import Key, Snapshot, SnapshotStore, nearest
+from devenv.environments.registry import Registry
+from devenv.errors import OperationError
 from devenv.events import Event, Status
+from devenv.model import Label
 from devenv.project import labels
 from devenv.render.compose import network_labels, volume_labels
 from devenv.services import mysql
@@ -15,52 +30,144 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devenv.database.seed import SeedStep
+    from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.model import Project
     from devenv.operations.session import Session
 
+DRIVER_VOLUME = "devenv_branch_driver"
+"""An empty volume whose labels remember which driver works on this engine: trying costs a second."""
+DRIVER_REASON = "devenv.driver.reason"
+
 
 @dataclass(frozen=True)
-class Seeded:
-    """A volume that was filled: its generation is the environment's now."""
+class Data:
+    """A branch that was made: its volume is the project's, and remembered as the current data."""
 
     volume: str
+    snapshot: Snapshot
+    driver: str
+    reason: str
     steps: tuple[SeedStep, ...]
-    key: str
+    built: bool
     seconds: float
 
 
-def seed_volume(session: Session, project: Project, images: Mapping[str, Obtained]) -> Seeded:
-    """Build the project's database volume from the seed, and remember it as the current data.
+def branch_seed(session: Session, project: Project, images: Mapping[str, Obtained]) -> Data:
+    """Make the project's database volume a branch of the seed's snapshot, which is built if it is missing.
 
     The memory is the point of no return: until then the environment has the data it had before.
     """
     begun = time.monotonic()
-    volume = next(volume for volume in project.volumes if volume.key == "database")
     steps = session.seed_steps()
-    key = session.seed_key(steps, images["database"].id)
-    service = project.service(mysql.NAME)
-    request = DataRequest(
-        project=project.name,
-        volume=volume.name,
-        volume_labels=volume_labels(project, volume),
-        labels=labels(session.identity, "database-build"),
-        network=f"{project.name}_default",
-        network_labels=network_labels(project),
-        image=images["database"].reference,
-        data_directory=mysql.DATA_DIRECTORY,
-        flags=mysql.server_flags(session.settings),
-        environment=service.environment,
-        root_password=session.settings.database.root_password,
-        databases=session.settings.database.databases,
-        steps=steps,
-        key=key,
-        compose_file=session.workspace.compose_file,
-    )
-    build_data(session.engine, request, session.events)
-    generation = int(volume.labels["devenv.generation"])
-    session.workspace.remember(generation=generation, seed_key=key)
+    inputs = session.seed_inputs(steps, images["database"].id)
+    store = SnapshotStore(session.engine, images["database"].reference)
+    snapshot, built = _seed_snapshot(session, store, project, images, steps, inputs)
+    choice = make_branch(session, store, project, snapshot)
+    remember_branch(session, _generation(project), snapshot.key)
     seconds = time.monotonic() - begun
-    session.events.emit(Event("database", Status.DONE, f"seeded in {seconds:.1f} s"))
-    return Seeded(volume.name, steps, key, seconds)
+    what = "seeded" if built else f"branched off snapshot {snapshot.key}"
+    session.events.emit(Event("database", Status.DONE, f"{what} in {seconds:.1f} s ({choice.driver.name})"))
+    return Data(_volume_name(project), snapshot, choice.driver.name, choice.reason, steps, built, seconds)
+
+
+def empty_snapshot(
+    session: Session, store: SnapshotStore, project: Project, images: Mapping[str, Obtained]
+) -> Snapshot:
+    """The snapshot of a server that was initialised and has no data but empty databases; built if missing."""
+    database = session.settings.database
+    options = (*mysql.server_flags(session.settings), database.root_password, *database.databases)
+    inputs = seed_inputs((), (), images["database"].id, options)
+    return _seed_snapshot(session, store, project, images, (), inputs)[0]
+
+
+def make_branch(session: Session, store: SnapshotStore, project: Project, snapshot: Snapshot) -> Choice:
+    """Make the project's database volume a branch of a snapshot, by the best driver that works here.
+
+    Meanwhile nobody deletes the snapshot: whoever wants to finds the branch, and leaves it.
+    """
+    volume = next(volume for volume in project.volumes if volume.key == "database")
+    choice = branch_driver(session, store, snapshot)
+    marks = {BRANCH_DRIVER: choice.driver.name, Key.KEY: snapshot.key}
+    request = BranchRequest(volume.name, volume_labels(project, volume) | marks, snapshot)
+    with Registry().locked(f"snapshot-{snapshot.key}"):
+        if store.find(snapshot.key) is None:
+            raise OperationError(
+                f"the snapshot {snapshot.key} was deleted by another command just now",
+                code="snapshot_gone",
+                hint="run the command again",
+            )
+        remove_branch(session.engine, volume.name)
+        choice.driver.create(session.engine, store.image, request)
+    return choice
+
+
+def branch_driver(session: Session, store: SnapshotStore, snapshot: Snapshot) -> Choice:
+    """The driver that works on this engine: remembered from before, else found out by trying."""
+    found = session.engine.volumes(f"{Label.KIND}=driver")
+    for volume in found:
+        driver: Driver | None = driver_named(volume.labels.get(BRANCH_DRIVER, ""))
+        if driver is not None:
+            return Choice(driver, volume.labels.get(DRIVER_REASON, ""))
+    choice = choose(session.engine, store.image, snapshot, {Label.KIND: "probe"})
+    marks = {Label.KIND: "driver", BRANCH_DRIVER: choice.driver.name, DRIVER_REASON: choice.reason}
+    session.engine.create_volume(DRIVER_VOLUME, marks)
+    return choice
+
+
+def remember_branch(session: Session, generation: int, snapshot_key: str) -> Memory:
+    """Take a branch into use; the one before is kept for `undo`."""
+    memory = session.workspace.recall()
+    former = memory.former
+    if memory.generation:
+        former = ((memory.generation, memory.snapshot), *former)
+    return session.workspace.remember(
+        generation=generation, snapshot=snapshot_key, former=former[: session.settings.database.undo.keep]
+    )
+
+
+def _seed_snapshot(
+    session: Session,
+    store: SnapshotStore,
+    project: Project,
+    images: Mapping[str, Obtained],
+    steps: tuple[SeedStep, ...],
+    inputs: Mapping[str, str],
+) -> tuple[Snapshot, bool]:
+    """The snapshot of the seed, and whether it had to be built; one command at a time builds a key."""
+    key = seed_key(inputs)
+    found = store.find(key)
+    if found is not None:
+        return found, False
+    with Registry().locked(f"snapshot-{key}"):
+        known = store.all()
+        found = next((snapshot for snapshot in known if snapshot.key == key), None)
+        if found is not None:
+            return found, False
+        request = SeedRequest(
+            project=project.name,
+            labels=labels(session.identity, "database-build"),
+            network=f"{project.name}_default",
+            network_labels=network_labels(project),
+            image=images["database"].reference,
+            flags=mysql.server_flags(session.settings),
+            environment=project.service(mysql.NAME).environment,
+            root_password=session.settings.database.root_password,
+            databases=session.settings.database.databases,
+            steps=steps,
+            inputs=inputs,
+            key=key,
+            compose_file=session.workspace.compose_file,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            base=nearest(known, inputs),
+        )
+        return build_snapshot(session.engine, store, request, session.events), True
+
+
+def _volume_name(project: Project) -> str:
+    return next(volume.name for volume in project.volumes if volume.key == "database")
+
+
+def _generation(project: Project) -> int:
+    volume = next(volume for volume in project.volumes if volume.key == "database")
+    return int(volume.labels[Label.GENERATION])

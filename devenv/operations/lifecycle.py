@@ -7,26 +7,34 @@ from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
+from devenv.model import Label
+from devenv.operations.leftovers import remove_helpers
 from devenv.operations.session import configured_ports
-from devenv.operations.up import DEFAULT_TIMEOUT
+from devenv.operations.up import DEFAULT_TIMEOUT, recover_generation
 from devenv.operations.wait import Ascent
+from devenv.project import database_volume
+from devenv.services import backend
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from devenv.engine.api import LineSink, ObservedState
+    from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
 
 RESTART_SECONDS = 10
+REMOVED = frozenset({backend.GENERATED})
+"""Kinds of volumes that `down --volumes` removes; snapshots and what is kept for `undo` stay."""
 
 
 @dataclass(frozen=True)
 class DownResult:
-    """What was taken down: container names, and the volumes that were removed with them."""
+    """What was taken down: container names, the volumes that were removed, and the one kept for `undo`."""
 
     project: str
     containers: tuple[str, ...]
     volumes: tuple[str, ...]
+    put_aside: str | None
 
 
 @dataclass(frozen=True)
@@ -38,28 +46,47 @@ class ServicesResult:
 
 
 def down(session: Session, *, volumes: bool = False, confirmed: bool = False) -> DownResult:
-    """Remove containers and network. With `volumes` the data too, which must be confirmed."""
+    """Remove containers and network. With `volumes` the data too, which must be confirmed.
+
+    The database's data are put aside even then: `undo` brings them back, `gc` removes them.
+    """
     session.engine.info()
     with session.workspace.locked(session.events):
         observed = session.observe()
-        if volumes and observed.volumes and not confirmed:
-            names = ", ".join(volume.name for volume in observed.volumes)
+        memory = recover_generation(session, observed)
+        current = database_volume(session.identity.project, memory.generation)
+        data = [volume for volume in observed.volumes if volume.name == current]
+        others = [volume for volume in observed.volumes if volume.labels.get(Label.KIND) in REMOVED]
+        if volumes and (data or others) and not confirmed:
+            names = ", ".join(volume.name for volume in (*data, *others))
             raise RefusedError(
-                f"this would remove the data of {session.identity.project}: {names}",
+                f"this would leave {session.identity.project} without its data: {names}",
                 code="confirmation_needed",
                 hint="say `devenv down --volumes --yes` if you mean it",
             )
+        remove_helpers(session)
         # Without containers too: an `up` whose seed failed has left its network.
         if observed.containers or session.workspace.compose_file.exists():
             session.engine.down(_compose_file(session), _teller(session, "removing"))
         if observed.containers:
             session.events.emit(Event("containers", Status.DONE, "removed"))
-        removed = tuple(volume.name for volume in observed.volumes) if volumes else ()
-        for name in removed:
-            session.engine.remove_volume(name)
+        removed: tuple[str, ...] = ()
         if volumes:
-            session.workspace.remember(generation=0, seed_key="")
-    return DownResult(session.identity.project, tuple(one.name for one in observed.containers), removed)
+            put_data_aside(session, memory)
+            removed = tuple(volume.name for volume in others)
+            for name in removed:
+                session.engine.remove_volume(name)
+    containers = tuple(one.name for one in observed.containers)
+    return DownResult(session.identity.project, containers, removed, current if volumes and data else None)
+
+
+def put_data_aside(session: Session, memory: Memory) -> None:
+    """Leave the environment without data; those that it has are the next that `undo` brings back."""
+    if memory.generation:
+        former = ((memory.generation, memory.snapshot), *memory.former)
+        session.workspace.remember(
+            generation=0, snapshot="", former=former[: session.settings.database.undo.keep]
+        )
 
 
 def stop(session: Session, names: tuple[str, ...]) -> ServicesResult:

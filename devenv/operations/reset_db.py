@@ -1,4 +1,4 @@
-"""The database as it was seeded: new data beside the old, then one switch."""
+"""The database as it was seeded, and back again: new branches beside the old, then one switch."""
 
 from __future__ import annotations
 
@@ -6,28 +6,21 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devenv.database.server import Server
+from devenv.database.branches import remove_branch
+from devenv.errors import OperationError
 from devenv.model import Label
-from devenv.operations.data import Seeded, seed_volume
-from devenv.operations.up import DEFAULT_TIMEOUT, next_generation, obtain, recover_generation
-from devenv.operations.wait import Ascent
+from devenv.operations.data import branch_seed
+from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.switch import Discarded, measure, switch_volume
+from devenv.operations.up import next_generation, obtain, recover_generation
 from devenv.project import database_volume
 from devenv.render.compose import MARK
-from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from devenv.engine.api import ObservedState
+    from devenv.engine.api import EngineInfo, ObservedState
     from devenv.environments.workspace import Memory
+    from devenv.model import Project
     from devenv.operations.session import Session
-
-
-@dataclass(frozen=True)
-class Discarded:
-    """The data that were there before: how much, and the volume that keeps them until the next reset."""
-
-    volume: str
-    tables: int | None
-    bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -35,83 +28,121 @@ class ResetResult:
     """What replaced what; `seconds` until the database answered again."""
 
     volume: str
+    snapshot: str
+    driver: str
     seed_steps: tuple[str, ...]
+    seeded: bool
     discarded: Discarded | None
     seconds: float
     running: bool
 
 
-def reset_db(session: Session) -> ResetResult:
-    """Seed anew and switch to it; a seed that fails leaves the old data in place and in use.
+@dataclass(frozen=True)
+class UndoResult:
+    """Which data are back, and which were put aside for another `undo`."""
 
-    Backend and taskrunner keep running and reconnect. The data before are kept until the next reset.
+    volume: str
+    put_aside: str | None
+    seconds: float
+    running: bool
+
+
+def reset_db(session: Session) -> ResetResult:
+    """Branch off the seed's snapshot and switch to it; a seed that fails leaves the old data in use.
+
+    Backend and taskrunner keep running and reconnect. The data before are kept for `undo`.
     """
     begun = time.monotonic()
+    refuse_foreign_server(session)
     info = session.engine.info()
     session.workspace.prepare()
     with session.workspace.locked(session.events):
         observed = session.observe()
         memory = recover_generation(session, observed)
-        ports = {choice.key: choice.port for choice in session.choose_ports(observed, memory)}
-        project = session.project(ports, next_generation(session, observed), info)
-        session.workspace.remember(project=session.identity.project, ports=ports)
+        project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory)
         text = session.render(project, images, info)
         if not session.workspace.compose_file.exists():
             session.workspace.write_compose_file(text, MARK)
-        discarded = _measure(session, observed, memory)
-        seeded = seed_volume(session, project, images)
+        discarded = measure(session, observed, memory)
+        data = branch_seed(session, project, images)
         session.workspace.write_compose_file(text, MARK)
-        running = any(container.is_running for container in observed.of(mysql.NAME))
-        if running:
-            _switch(session, observed)
-            service = project.service(mysql.NAME)
-            Ascent(session.engine, session.observe, (service,), session.events, DEFAULT_TIMEOUT).run()
-        _forget_older(session, observed, keep={seeded.volume, discarded.volume if discarded else ""})
-    return _result(seeded, discarded, time.monotonic() - begun, running=running)
-
-
-def _switch(session: Session, observed: ObservedState) -> None:
-    """Kill the old server, whose data nobody will write any more, and create the new one."""
-    for container in observed.of(mysql.NAME):
-        session.engine.remove_container(container.id)
-    session.engine.create(session.workspace.compose_file, [mysql.NAME], lambda _: None)
-
-
-def _measure(session: Session, observed: ObservedState, memory: Memory) -> Discarded | None:
-    """How much the present data are, as far as their server says so."""
-    container = next(iter(observed.of(mysql.NAME)), None)
-    volume = database_volume(session.identity.project, memory.generation)
-    if container is not None:
-        volume = container.volumes.get(mysql.DATA_DIRECTORY, volume)
-    if volume not in {known.name for known in observed.volumes}:
-        return None
-    if container is None or not container.is_running:
-        return Discarded(volume, None, None)
-    names = ", ".join(f"'{name}'" for name in session.settings.database.databases)
-    server = Server(session.engine, container.id, session.settings.database.root_password)
-    result = server.query(
-        "SELECT COUNT(*), COALESCE(SUM(data_length + index_length), 0) "
-        f"FROM information_schema.tables WHERE table_schema IN ({names})"
-    )
-    words = result.output.split()
-    if result.exit_status != 0 or len(words) != 2:
-        return Discarded(volume, None, None)
-    return Discarded(volume, int(words[0]), int(float(words[1])))
-
-
-def _forget_older(session: Session, observed: ObservedState, keep: set[str]) -> None:
-    """Remove the generations before the last; the last one stays, to be taken back."""
-    for volume in observed.volumes:
-        if volume.labels.get(Label.KIND) == "database" and volume.name not in keep:
-            session.engine.remove_volume(volume.name)
-
-
-def _result(seeded: Seeded, discarded: Discarded | None, seconds: float, *, running: bool) -> ResetResult:
+        running = switch_volume(session, observed, project)
+        seconds = time.monotonic() - begun
+        forget_older(session, observed)
     return ResetResult(
-        volume=seeded.volume,
-        seed_steps=tuple(str(step) for step in seeded.steps),
+        volume=data.volume,
+        snapshot=data.snapshot.key,
+        driver=data.driver,
+        seed_steps=tuple(str(step) for step in data.steps),
+        seeded=data.built,
         discarded=discarded,
         seconds=seconds,
         running=running,
     )
+
+
+def undo(session: Session) -> UndoResult:
+    """Bring back the data that the last reset, import or restore put aside; a second undo undoes that."""
+    begun = time.monotonic()
+    refuse_foreign_server(session)
+    info = session.engine.info()
+    with session.workspace.locked(session.events):
+        observed = session.observe()
+        memory = recover_generation(session, observed)
+        generation, snapshot = _last_former(session, observed, memory)
+        project = project_on(session, info, observed, memory, generation)
+        images = obtain(session, project, memory)
+        current = ((memory.generation, memory.snapshot),) if memory.generation else ()
+        session.workspace.remember(
+            generation=generation, snapshot=snapshot, former=(*current, *memory.former[1:])
+        )
+        session.workspace.write_compose_file(session.render(project, images, info), MARK)
+        running = switch_volume(session, observed, project)
+    name = session.identity.project
+    return UndoResult(
+        volume=database_volume(name, generation),
+        put_aside=database_volume(name, memory.generation) if memory.generation else None,
+        seconds=time.monotonic() - begun,
+        running=running,
+    )
+
+
+def forget_older(session: Session, observed: ObservedState) -> None:
+    """Remove the branches that are neither in use nor kept for `undo`."""
+    memory = session.workspace.recall()
+    kept = {memory.generation, *(generation for generation, _ in memory.former)}
+    for volume in observed.volumes:
+        generation = volume.labels.get(Label.GENERATION, "")
+        if (
+            volume.labels.get(Label.KIND) == "database"
+            and generation.isdigit()
+            and int(generation) not in kept
+        ):
+            remove_branch(session.engine, volume.name)
+
+
+def _last_former(session: Session, observed: ObservedState, memory: Memory) -> tuple[int, str]:
+    names = {volume.name for volume in observed.volumes}
+    if not memory.former:
+        raise OperationError(
+            "there is nothing to undo", code="nothing_to_undo", hint="`devenv reset-db` puts data aside"
+        )
+    generation, snapshot = memory.former[0]
+    name = database_volume(session.identity.project, generation)
+    if name not in names:
+        raise OperationError(
+            f"the data put aside are gone: volume {name} was removed by somebody else",
+            code="nothing_to_undo",
+            hint="`devenv status` shows which data are in use",
+        )
+    return generation, snapshot
+
+
+def project_on(
+    session: Session, info: EngineInfo, observed: ObservedState, memory: Memory, generation: int
+) -> Project:
+    """The environment on its ports, with the data of that generation."""
+    ports = {choice.key: choice.port for choice in session.choose_ports(observed, memory)}
+    session.workspace.remember(project=session.identity.project, ports=ports)
+    return session.project(ports, generation, info)

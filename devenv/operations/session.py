@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devenv.database.seed import SeedStep, expand, seed_key
+from devenv.database.seed import SeedStep, expand, seed_inputs
 from devenv.environments.caller import caller
 from devenv.environments.ports import PortChoice, choose_ports, find_free_port, holder_of
 from devenv.errors import DevenvError, RefusedError
@@ -110,11 +110,11 @@ class Session:
         """The seed's steps; raises SeedError for a pattern without a file."""
         return expand(self.settings.database.seed, self.root, self.settings.database.databases[0])
 
-    def seed_key(self, steps: tuple[SeedStep, ...], image_id: str) -> str:
-        """The key of the data that the seed would give now."""
+    def seed_inputs(self, steps: tuple[SeedStep, ...], image_id: str) -> dict[str, str]:
+        """All that decides what the seed's data would be now."""
         database = self.settings.database
         options = (*mysql.server_flags(self.settings), database.root_password, *database.databases)
-        return seed_key(steps, self.mapped_folders, image_id, options)
+        return seed_inputs(steps, self.mapped_folders, image_id, options)
 
     def located(self, error: DevenvError, *path: str | int) -> DevenvError:
         """The error with the place in `devenv.yaml` that it is about."""

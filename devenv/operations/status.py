@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from devenv.database.branches import BRANCH_DRIVER
 from devenv.operations.session import Session, configured_ports
 from devenv.services import mysql
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from devenv.engine.api import ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.model import Project, Service
-
-DRIVER = "volume"
 
 
 @dataclass(frozen=True)
@@ -184,4 +183,11 @@ def _database(observed: ObservedState, memory: Memory) -> DatabaseRow:
     volume = next(
         (container.volumes.get(mysql.DATA_DIRECTORY) for container in observed.of(mysql.NAME)), None
     )
-    return DatabaseRow(branch=volume, snapshot=memory.seed_key or None, driver=DRIVER)
+    return DatabaseRow(branch=volume, snapshot=memory.snapshot or None, driver=_driver(observed))
+
+
+def _driver(observed: ObservedState) -> str:
+    """How the present branch was made, told from its volumes."""
+    labels = {volume.name: volume.labels for volume in observed.volumes}
+    mounted = (container.volumes.get(mysql.DATA_DIRECTORY, "") for container in observed.of(mysql.NAME))
+    return next((labels[name].get(BRANCH_DRIVER, "none") for name in mounted if name in labels), "none")

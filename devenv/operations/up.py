@@ -12,7 +12,7 @@ from devenv.events import Event, Status
 from devenv.images.obtain import Obtained, obtain_all, resolve_all
 from devenv.images.resolve import Action, Resolution, Source
 from devenv.model import Label, Project, Service
-from devenv.operations.data import seed_volume
+from devenv.operations.data import branch_seed
 from devenv.operations.mountpoints import prepare_mountpoints
 from devenv.operations.status import StatusReport, report
 from devenv.operations.wait import Ascent
@@ -94,7 +94,10 @@ def dry_run(session: Session, options: UpOptions) -> Plan:
         observed,
         specs(text),
         {service.name: images[service.image].id for service in services if service.image in images},
-        DataState(seed if any(service.name == mysql.NAME for service in services) else None),
+        DataState(
+            seed if any(service.name == mysql.NAME for service in services) else None,
+            on_other_data(observed, project),
+        ),
         file_changed=_differs(session, text),
     )
     image_steps = tuple(_image_step(one) for one in needed if one.action is not Action.USE)
@@ -113,6 +116,16 @@ def seed_cause(observed: ObservedState, memory: Memory, project: Project) -> str
     names = {volume.name for volume in observed.volumes}
     wanted = next(volume.name for volume in project.volumes if volume.key == "database")
     return None if wanted in names else f"its volume {wanted} is gone"
+
+
+def on_other_data(observed: ObservedState, project: Project) -> tuple[str, ...]:
+    """Ids of the database's containers on another volume than the project's: Compose does not replace them."""
+    wanted = next(volume.name for volume in project.volumes if volume.key == "database")
+    return tuple(
+        container.id
+        for container in observed.of(mysql.NAME)
+        if container.volumes.get(mysql.DATA_DIRECTORY, wanted) != wanted
+    )
 
 
 @dataclass(frozen=True)
@@ -198,7 +211,7 @@ def next_generation(session: Session, observed: ObservedState) -> int:
     """
     memory = session.workspace.recall()
     if session.workspace.has_memory():
-        return memory.generation + 1
+        return max([memory.generation, *(generation for generation, _ in memory.former)]) + 1
     known = [int(volume.labels.get(Label.GENERATION, 0)) for volume in observed.volumes]
     return max(known, default=0) + 1
 
@@ -207,6 +220,7 @@ def _converge(session: Session, desired: _Desired) -> Plan:
     """Write the file, seed, and let Compose create what the plan says."""
     text = session.render(desired.project, desired.images, desired.info)
     file_changed = session.workspace.write_compose_file(text, MARK)
+    elsewhere = on_other_data(desired.observed, desired.project)
     plan = plan_up(
         desired.services,
         desired.observed,
@@ -216,14 +230,16 @@ def _converge(session: Session, desired: _Desired) -> Plan:
             for service in desired.services
             if service.raw is None
         },
-        DataState(desired.seed),
+        DataState(desired.seed, elsewhere),
         file_changed=file_changed,
     )
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
     if desired.seed is not None:
-        seed_volume(session, desired.project, desired.images)
+        branch_seed(session, desired.project, desired.images)
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
+        for identity in elsewhere if mysql.NAME in names else ():
+            session.engine.remove_container(identity)
         session.engine.create(session.workspace.compose_file, names, _teller(session))
         session.events.emit(Event("containers", Status.DONE, "created"))
     for step in plan.steps:

@@ -47,16 +47,9 @@ def render(project: Project, images: Mapping[str, str], *, start_interval: bool)
 def specified(project: Project, definition: dict[str, Any]) -> dict[str, Any]:
     """The definition with our labels, one of which is the hash of all the rest.
 
-    The volumes' names belong to it: on other data it is another container, which Compose does not see.
+    The volumes' names do not belong to it: other data are put under a container that stays as it is.
     """
-    names = {volume.key: volume.name for volume in project.volumes}
-    mounted = [
-        names.get(str(mount.get("source")))
-        for mount in definition.get("volumes") or ()
-        if isinstance(mount, dict)
-    ]
-    text = json.dumps([definition, mounted], sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(definition, sort_keys=True, default=str).encode()).hexdigest()[:16]
     given = definition.get("labels") or {}
     if isinstance(given, list):
         given = dict(str(item).partition("=")[::2] for item in given)
@@ -106,6 +99,7 @@ def _service(service: Service, images: Mapping[str, str], *, start_interval: boo
     health = service.healthcheck
     definition = {
         "image": images[service.image],
+        "entrypoint": list(service.entrypoint) if service.entrypoint is not None else None,
         "command": list(service.command) if isinstance(service.command, tuple) else service.command,
         "user": service.user,
         "environment": dict(service.environment),

@@ -31,7 +31,7 @@ HEALTHY_TABLE = """
     backend         healthy  http://127.9.8.101:18000/                            shop/backend:1 (pulled)
     taskrunner      healthy  -                                                    shop/backend:1 (pulled)
     frontend        healthy  http://127.9.8.101:18080/                            shop/frontend:1 (pulled)
-    data: volume shop_database_1, seed <key>
+    data: volume shop_database_1, branch of snapshot <key> (reflink)
 """
 CHECK_FAILED = """
             LINK  TIME    SEEN
@@ -53,7 +53,7 @@ def block(text: str) -> str:
 
 def shown(text: str) -> str:
     """The text without what differs from run to run, and without blanks at the end of lines."""
-    text = re.sub(r"\bseed [0-9a-f]{16}\b", "seed <key>", text)
+    text = re.sub(r"\bsnapshot [0-9a-f]{16}\b", "snapshot <key>", text)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
@@ -81,7 +81,8 @@ def test_up_from_nothing(shop: Shop) -> None:
         .. database: initialising an empty data directory
         .. database: seed 1 of 2: seed.sql
         .. database: seed 2 of 2: backend: python manage.py migrate
-        ok database: seeded in 0.0 s
+        .. database: sealing the snapshot
+        ok database: seeded in 0.0 s (reflink)
         .. containers: creating
         ok containers: created
         .. databasemaster: starting
@@ -271,17 +272,21 @@ def test_down_as_json(shop: Shop) -> None:
     assert shop.run("down", "--json").ok().json == {
         "schema": "devenv.down/1",
         "ok": True,
-        "data": {"project": "shop", "containers": ["shop-mailcatcher-1"], "volumes": []},
+        "data": {"project": "shop", "containers": ["shop-mailcatcher-1"], "volumes": [], "put_aside": None},
         "warnings": [],
         "errors": [],
     }
 
 
 REFUSED = """
-    error: this would remove the data of shop: shop_database_1, shop_generated
+    error: this would leave shop without its data: shop_database_1, shop_generated
     hint: say `devenv down --volumes --yes` if you mean it
 """
-QUESTION = "Remove the database's data and the generated files of this environment? [y/N]:"
+QUESTION = "Remove the generated files, and put the database's data aside (`devenv undo` has them)? [y/N]:"
+PUT_ASIDE = (
+    "shop: 5 containers removed, and shop_generated; the data are put aside in shop_database_1: "
+    "`devenv undo` brings them back, `devenv gc --all` frees them"
+)
 
 
 def test_down_with_volumes_asks_nobody_who_is_not_there(shop: Shop) -> None:
@@ -297,14 +302,14 @@ def test_down_with_volumes_asks_at_a_terminal(shop: Shop) -> None:
         assert found.code == 6
         assert shown(found.err) == QUESTION + block(REFUSED)
     found = shop.run("down", "--volumes", typed="y\n").ok()
-    assert found.out.strip() == "shop: 5 containers removed, and the data: shop_database_1, shop_generated"
-    assert shop.engine.volumes == {}
+    assert found.out.strip() == PUT_ASIDE
+    assert {"shop_database_1", "shop_generated"} & set(shop.engine.volume_labels) == {"shop_database_1"}
 
 
 def test_down_with_volumes_and_yes(shop: Shop) -> None:
     shop.up()
     found = shop.run("down", "--volumes", "--yes").ok()
-    assert found.out == "shop: 5 containers removed, and the data: shop_database_1, shop_generated\n"
+    assert found.out == f"{PUT_ASIDE}\n"
 
 
 def test_stop(shop: Shop) -> None:
@@ -478,18 +483,15 @@ def test_reset_db(shop: Shop) -> None:
         shop.run("reset-db"),
         0,
         """
-        the database is as it was seeded, after 0.1 s:
+        the database is as it was seeded, after 0.00 s (a reflink branch of snapshot <key>):
           seed.sql
           backend: python manage.py migrate
-        discarded: 12 tables, 3.0 MB, kept in volume shop_database_1 until the next reset
+        discarded: 12 tables, 3.0 MB, put aside in shop_database_1; `devenv undo` brings it back
         """,
         """
-        .. database: initialising an empty data directory
-        .. database: seed 1 of 2: seed.sql
-        .. database: seed 2 of 2: backend: python manage.py migrate
-        ok database: seeded in 0.0 s
-        .. databasemaster: starting
-        ok databasemaster: healthy
+        ok database: branched off snapshot <key> in 0.0 s (reflink)
+        .. databasemaster: starting on the other data
+        ok databasemaster: answers
         """,
     )
 
@@ -500,9 +502,12 @@ def test_reset_db_as_json(shop: Shop) -> None:
     assert found.json["schema"] == "devenv.reset-db/1"
     assert found.data == {
         "volume": "shop_database_2",
+        "snapshot": shop.project.memory["snapshot"],
+        "driver": "reflink",
+        "seeded": False,
         "seed_steps": ["seed.sql", "backend: python manage.py migrate"],
         "discarded": {"volume": "shop_database_1", "tables": None, "bytes": None},
-        "seconds": pytest.approx(0.1),
+        "seconds": 0.0,
         "running": True,
     }
 
@@ -515,6 +520,7 @@ def test_reset_db_of_what_does_not_run(shop: Shop) -> None:
 
 def test_reset_db_with_a_broken_seed(shop: Shop) -> None:
     shop.up()
+    shop.project.write("seed.sql", shop.project.read("seed.sql") + "-- changed\n")
     shop.engine.answer("utf8mb4 app$", "ERROR 1146 (42S02) at line 2: Table 'app.x' doesn't exist", 1)
     found = shop.run("reset-db")
     assert (found.code, found.out) == (1, "")
@@ -523,6 +529,44 @@ def test_reset_db_with_a_broken_seed(shop: Shop) -> None:
         "  statement: INSERT INTO campaign VALUES (1);",
         "hint: correct the statement at line 2 of seed.sql, then run the command again",
     ]
+
+
+def test_undo(shop: Shop) -> None:
+    shop.up()
+    assert_said(
+        shop.run("undo"),
+        1,
+        "",
+        """
+        error: there is nothing to undo
+        hint: `devenv reset-db` puts data aside
+        """,
+    )
+    shop.run("reset-db").ok()
+    assert_said(
+        shop.run("undo"),
+        0,
+        """
+        the data of shop_database_1 are back, after 0.0 s
+        put aside: shop_database_2; `devenv undo` takes this back too
+        """,
+        """
+        .. databasemaster: starting on the other data
+        ok databasemaster: answers
+        """,
+    )
+    assert shop.run("undo", "--json").ok().json == {
+        "schema": "devenv.undo/1",
+        "ok": True,
+        "data": {
+            "volume": "shop_database_2",
+            "put_aside": "shop_database_1",
+            "seconds": 0.0,
+            "running": True,
+        },
+        "warnings": [],
+        "errors": [],
+    }
 
 
 def test_check_that_fails(shop: Shop) -> None:

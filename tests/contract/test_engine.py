@@ -18,7 +18,6 @@ from devenv.engine.api import (
     ExecResult,
     ObservedContainer,
     ObservedState,
-    ObservedVolume,
     RegistryUnreachableError,
 )
 from devenv.errors import ImageError, OperationError
@@ -226,7 +225,8 @@ def test_a_volume_is_made_once_and_observed_by_its_labels(place: Place) -> None:
     labels = {Label.PROJECT: place.project, Label.KIND: "database"}
     place.engine.create_volume(name, labels)
     place.engine.create_volume(name, labels)
-    assert place.engine.observe(place.project).volumes == (ObservedVolume(name, labels),)
+    (found,) = place.engine.observe(place.project).volumes
+    assert (found.name, found.labels) == (name, labels)
 
 
 def test_a_volume_is_removed_once(place: Place) -> None:
@@ -587,3 +587,132 @@ def test_logs_are_merged_in_their_order(place: Place) -> None:
     assert list(place.engine.logs(state, tail=0, since=None, follow=False)) == []
     followed = place.engine.logs(state, tail=None, since=None, follow=True)
     assert sorted(line.text for line in followed) == ["one", "three", "two"]
+
+
+# -- data
+
+
+def test_a_container_that_runs_to_its_end_and_is_gone(place: Place) -> None:
+    name = place.name("worker")
+    request = ContainerRequest(
+        name,
+        place.image,
+        ("echo one; printenv WORD; exit 3",),
+        entrypoint=("sh", "-c"),
+        environment={"WORD": "two"},
+        volumes={place.name("data"): "/data:ro"},
+        user="0:0",
+    )
+    assert place.engine.run_to_end(request) == ExecResult(3, "one\ntwo\n")
+    assert place.engine.container_state(name) is None
+    assert place.engine.run_to_end(request).exit_status == 3
+
+
+def test_nothing_runs_to_its_end_without_an_image(place: Place) -> None:
+    with pytest.raises(OperationError):
+        place.engine.run_to_end(ContainerRequest(place.name("worker"), NOWHERE, ("true",)))
+    assert place.engine.container_state(place.name("worker")) is None
+
+
+def test_a_volume_is_found_by_its_label(place: Place) -> None:
+    label = f"devenv.test.{place.project}"
+    assert place.engine.volumes(label) == ()
+    second = place.engine.create_volume(place.name("b"), {label: "two"})
+    first = place.engine.create_volume(place.name("a"), {label: "one", "other": "label"})
+    place.engine.create_volume(place.name("c"), {"other": label})
+    assert (first.name, first.labels) == (place.name("a"), {label: "one", "other": "label"})
+    assert first.mountpoint.endswith(f"/{first.name}/_data")
+    assert first.created != ""
+    found = place.engine.volumes(label)
+    assert [(one.name, one.labels, one.mountpoint) for one in found] == [
+        (one.name, one.labels, one.mountpoint) for one in (first, second)
+    ]
+    assert [one.name for one in place.engine.volumes(f"{label}=two")] == [second.name]
+    assert place.engine.volumes(f"{label}=three") == ()
+
+
+def test_a_volume_that_exists_is_found_and_stays_as_it_is(place: Place) -> None:
+    label = f"devenv.test.{place.project}"
+    made = place.engine.create_volume(place.name("a"), {label: "one"})
+    again = place.engine.create_volume(place.name("a"), {label: "two"})
+    assert (again.name, again.labels, again.mountpoint) == (made.name, {label: "one"}, made.mountpoint)
+
+
+def test_the_options_of_a_volume(place: Place) -> None:
+    label = f"devenv.test.{place.project}"
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+    assert place.engine.create_volume(place.name("a"), {label: ""}, options).options == options
+    assert place.engine.create_volume(place.name("b"), {label: ""}).options == {}
+    assert [one.options for one in place.engine.volumes(label)] == [options, {}]
+    request = ContainerRequest(place.name("worker"), place.image, ("true",), volumes={place.name("a"): "/a"})
+    assert place.engine.run_to_end(request).exit_status == 0
+
+
+def on_volume(place: Place, name: str) -> Path:
+    """A Compose file with a published service on the volume of that name, whose key stays the same."""
+    ports = f"ports: [{{target: 80, published: '{PORT}', host_ip: 127.0.0.1, protocol: tcp}}]"
+    mount = "volumes: [{type: volume, source: data, target: /data}]"
+    file = place.compose(one=f"{SLEEPER}\n{ports}\n{mount}\nenvironment: {{WORD: kept}}", two=SLEEPER)
+    file.write_text(file.read_text().replace(f"name: {place.project}_data", f"name: {name}"))
+    return file
+
+
+def test_a_replaced_container_is_the_same_on_another_volume(place: Place) -> None:
+    first, second = place.name("data-1"), place.name("data-2")
+    for name in (first, second):
+        place.engine.create_volume(name, {Label.PROJECT: place.project})
+    file = on_volume(place, first)
+    place.engine.create(file, None, quiet)
+    place.engine.start_container(place.one("one").id)
+    old, beside = place.one("one"), place.one("two")
+    assert old.volumes == {"/data": first}
+    identity = place.engine.replace_container(old.id, {first: second})
+    new = place.one("one")
+    assert (new.id, new.state, new.volumes) == (identity, "created", {"/data": second})
+    assert new.id != old.id
+    assert (new.name, new.number, new.image, new.image_id) == (old.name, old.number, old.image, old.image_id)
+    assert new.labels == old.labels
+    assert place.one("two").id == beside.id
+    place.engine.start_container(identity)
+    assert place.one("one").ports == {80: PORT}
+    assert place.sh(identity, "printenv WORD") == ExecResult(0, "kept\n")
+    assert {first, second} == {one.name for one in place.engine.observe(place.project).volumes}
+    place.engine.remove_volume(first)
+
+
+def test_compose_takes_a_replaced_container_for_its_own(place: Place) -> None:
+    first, second = place.name("data-1"), place.name("data-2")
+    place.engine.create(on_volume(place, first), None, quiet)
+    identity = place.engine.replace_container(place.one("one").id, {first: second})
+    place.engine.start_container(identity)
+    file = on_volume(place, second)
+    place.engine.create(file, None, quiet)
+    assert place.one("one").id == identity
+    assert place.one("one").is_running
+    place.engine.down(file, quiet)
+    assert place.engine.observe(place.project).containers == ()
+
+
+def test_a_replaced_container_is_found_by_its_service_name(place: Place) -> None:
+    first, second = place.name("data-1"), place.name("data-2")
+    place.engine.create(on_volume(place, first), None, quiet)
+    for service in ("one", "two"):
+        place.engine.start_container(place.one(service).id)
+    place.engine.start_container(place.engine.replace_container(place.one("one").id, {first: second}))
+    assert place.sh(place.one("two").id, "getent hosts one").exit_status == 0
+
+
+def test_what_is_not_there_cannot_be_replaced(place: Place) -> None:
+    with pytest.raises(OperationError):
+        place.engine.replace_container(place.name("nothing"), {})
+
+
+def test_a_commands_output_as_a_stream(place: Place) -> None:
+    server = place.run()
+    script = ("sh", "-c", "echo one; printenv WORD")
+    assert b"".join(place.engine.execute_stream(server, script, environment={"WORD": "two"})) == b"one\ntwo\n"
+    with pytest.raises(OperationError) as caught:
+        list(place.engine.execute_stream(server, ("sh", "-c", "echo broken >&2; exit 4")))
+    assert caught.value.code == "command_failed"
+    assert caught.value.message.startswith("sh ended with exit status 4 in ")
+    assert caught.value.evidence == ("broken",)

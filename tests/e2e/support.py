@@ -114,7 +114,8 @@ class Engine:
 
     def database_volumes(self) -> set[str]:
         """Names of the volumes with a database's data, whole or half."""
-        return {name for name in self.volumes() if "_database" in name}
+        layers = ("_upper", "_work")
+        return {name for name in self.volumes() if "_database" in name and not name.endswith(layers)}
 
     def networks(self) -> set[str]:
         """Names of the project's networks."""

@@ -22,6 +22,7 @@ def plan(
     specs: dict[str, str] | None = None,
     images: dict[str, str] | None = None,
     seed: str | None = None,
+    elsewhere: tuple[str, ...] = (),
     file_changed: bool = False,
     only: tuple[str, ...] = (),
     **sections: Any,
@@ -34,7 +35,7 @@ def plan(
             observed(*containers),
             dict.fromkeys(shop.service_names, "as defined") | (specs or {}),
             dict.fromkeys(shop.service_names, "sha256:1") | (images or {}),
-            DataState(seed),
+            DataState(seed, elsewhere),
             file_changed=file_changed,
         )
     )
@@ -196,6 +197,14 @@ def test_a_step_prints_itself() -> None:
 )
 def test_selected_are_the_named_and_all_they_need(names: tuple[str, ...], found: tuple[str, ...]) -> None:
     assert tuple(service.name for service in selected(project(), names)) == found
+
+
+def test_a_container_on_other_data_is_made_anew() -> None:
+    stopped = changed("databasemaster", state="exited")
+    for there in (ALL, stopped):
+        assert plan(*there, elsewhere=("databasemaster#1",)) == (
+            "[1] databasemaster: recreate and start, it has other data"
+        )
 
 
 def test_what_is_no_longer_defined_is_removed() -> None:

@@ -6,11 +6,12 @@ from devenv.engine.docker.client import ClientProcess
 from devenv.engine.docker.compose import Compose
 from devenv.engine.docker.daemon import Daemon
 from devenv.engine.docker.images import Images
+from devenv.engine.docker.logs import Logs
 
 __all__ = ["DockerEngine"]
 
 
-class DockerEngine(Daemon, Images, Compose, ClientProcess):
+class DockerEngine(Daemon, Images, Logs, Compose, ClientProcess):
     """`devenv.engine.api.Engine` on Docker.
 
     The SDK observes and handles single objects, python-on-whales drives Compose and buildx, and the

@@ -9,10 +9,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from devenv.engine.api import ExecResult
-from devenv.errors import EngineUnavailableError
+from devenv.errors import EngineUnavailableError, OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+PIECE = 1 << 20
 
 
 class ClientProcess:
@@ -50,6 +52,32 @@ class ClientProcess:
                 raise
             output.seek(0)
             return ExecResult(status, output.read().decode(errors="replace"))
+
+    def execute_stream(
+        self, container_id: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
+        """Run a command inside a running container; its standard output as it comes."""
+        argv = _exec(container_id, command, environment or {}, None, interactive=False)
+        with tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, bufsize=0
+            )
+            assert process.stdout is not None
+            try:
+                while piece := process.stdout.read(PIECE):
+                    yield piece
+                status = process.wait()
+            finally:
+                process.kill()
+                process.stdout.close()
+                process.wait()
+            if status != 0:
+                errors.seek(0)
+                raise OperationError(
+                    f"{command[0]} ended with exit status {status} in {container_id[:12]}",
+                    code="command_failed",
+                    evidence=tuple(errors.read().decode(errors="replace").strip().splitlines()[-20:]),
+                )
 
     def attach(self, container_id: str, command: Sequence[str], *, tty: bool, user: str | None = None) -> int:
         """Run a command with this process's own input and output; its exit status."""

@@ -21,3 +21,8 @@ class Connected:
 
         with translated("connect"):
             return docker.from_env(timeout=API_TIMEOUT)
+
+    def _translated(self, doing: str) -> Any:
+        from devenv.engine.docker.translate import translated
+
+        return translated(doing)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from devenv.engine.api import (
     ContainerRequest,
     EngineInfo,
-    LogLine,
+    ExecResult,
     ObservedContainer,
     ObservedState,
-    ObservedVolume,
     PortHolder,
     ProbeResult,
 )
-from devenv.engine.docker.connection import Connected
+from devenv.engine.docker.volumes import Volumes
 from devenv.model import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
 
 COMPOSE_PROJECT = "com.docker.compose.project"
@@ -30,13 +27,8 @@ COMPOSE_NUMBER = "com.docker.compose.container-number"
 COMPOSE_ONE_OFF = "com.docker.compose.oneoff"
 
 
-class Daemon(Connected):
-    """The engine's daemon: what there is, and single objects."""
-
-    def _translated(self, doing: str) -> Any:
-        from devenv.engine.docker.translate import translated
-
-        return translated(doing)
+class Daemon(Volumes):
+    """The engine's daemon: what there is, and single containers."""
 
     def info(self) -> EngineInfo:
         """Who answers; raises EngineUnavailableError when nobody does."""
@@ -64,9 +56,7 @@ class Daemon(Connected):
                 if row["Labels"].get(COMPOSE_ONE_OFF, "False") == "False"
                 and (observed := self._inspect(row["Id"])) is not None
             )
-            found = self._client.api.volumes(filters={"label": f"{Label.PROJECT}={project}"})["Volumes"] or []
-        volumes = tuple(ObservedVolume(row["Name"], row["Labels"] or {}) for row in found)
-        return ObservedState(containers, tuple(sorted(volumes, key=lambda volume: volume.name)))
+        return ObservedState(containers, self.volumes(f"{Label.PROJECT}={project}"))
 
     def _inspect(self, container_id: str) -> ObservedContainer | None:
         """One container; None when it went away since it was listed."""
@@ -120,7 +110,7 @@ class Daemon(Connected):
                 entrypoint=list(request.entrypoint) if request.entrypoint is not None else None,
                 name=request.name,
                 environment=dict(request.environment),
-                volumes={name: {"bind": path, "mode": "rw"} for name, path in request.volumes.items()},
+                volumes=[f"{name}:{path}" for name, path in request.volumes.items()],
                 network=request.network,
                 labels=dict(request.labels),
                 user=request.user,
@@ -140,47 +130,29 @@ class Daemon(Connected):
             found = self._inspect(name_or_id)
         return found.state if found else None
 
-    def logs(
-        self, state: ObservedState, *, tail: int | None, since: int | None, follow: bool
-    ) -> Iterator[LogLine]:
-        """Lines of the containers, merged: by time stamp, or as they come while following."""
-        streams = [
-            (
-                container,
-                self._client.api.logs(
-                    container.id,
-                    stream=True,
-                    follow=follow,
-                    timestamps=True,
-                    tail="all" if tail is None else tail,
-                    since=since,
-                ),
-            )
-            for container in state.containers
-        ]
-        if follow:
-            yield from _interleaved(streams)
-        else:
-            lines = [line for container, stream in streams for line in _lines(container, stream)]
-            yield from sorted(lines, key=lambda line: line.at)
+    def run_to_end(self, request: ContainerRequest) -> ExecResult:
+        """Run a container outside Compose until it ends, and remove it."""
+        container_id = self.run_container(request)
+        try:
+            with self._translated(f"wait for {request.name}"):
+                status = int(self._client.api.wait(container_id, timeout=None)["StatusCode"])
+                text = self._client.api.logs(container_id)
+        finally:
+            self.remove_container(container_id)
+        return ExecResult(status, text.decode(errors="replace"))
 
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a named volume; nothing happens where it exists."""
-        with self._translated(f"create volume {name}"):
-            self._client.api.create_volume(name, labels=dict(labels))
+    def replace_container(self, container_id: str, volumes: Mapping[str, str]) -> str:
+        """Kill a container and make it anew, not started, with other volumes (new name by old); its id.
 
-    def remove_volume(self, name: str) -> None:
-        """Remove a named volume; nothing happens where it does not exist."""
-        from docker.errors import NotFound
-
-        with self._translated(f"remove volume {name}"), suppress(NotFound):
-            self._client.api.remove_volume(name)
-
-    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a bridge network; nothing happens where it exists."""
-        with self._translated(f"create network {name}"):
-            if not self._client.api.networks(names=[f"^{name}$"]):
-                self._client.api.create_network(name, driver="bridge", labels=dict(labels))
+        All else stays as it was, so that Compose still takes it for the one that it made.
+        """
+        with self._translated("replace a container"):
+            api = self._client.api
+            old = api.inspect_container(container_id)
+            config = {**old["Config"], "HostConfig": _with_volumes(old["HostConfig"], volumes)}
+            config["NetworkingConfig"] = {"EndpointsConfig": _endpoints(old)}
+            self.remove_container(container_id)
+            return str(api.create_container_from_config(config, old["Name"].lstrip("/"))["Id"])
 
 
 def _endpoint(api: Any) -> str:
@@ -221,38 +193,27 @@ def observed_container(raw: Mapping[str, Any]) -> ObservedContainer:
     )
 
 
-def _lines(container: ObservedContainer, stream: Iterator[bytes]) -> Iterator[LogLine]:
-    """Whole lines out of a stream whose pieces end anywhere; each starts with its time stamp."""
-    rest = b""
-    for piece in stream:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from (_line(container, raw) for raw in whole)
-    if rest:
-        yield _line(container, rest)
+def _with_volumes(host_config: Mapping[str, Any], volumes: Mapping[str, str]) -> dict[str, Any]:
+    """The same host configuration with other named volumes, in whichever of the two forms they stand."""
+    mounts = [
+        {**mount, "Source": volumes.get(mount.get("Source", ""), mount.get("Source", ""))}
+        for mount in host_config.get("Mounts") or []
+    ]
+    binds = []
+    for bind in host_config.get("Binds") or []:
+        source, _, rest = bind.partition(":")
+        binds.append(f"{volumes.get(source, source)}:{rest}")
+    return {**host_config, "Mounts": mounts, "Binds": binds}
 
 
-def _line(container: ObservedContainer, raw: bytes) -> LogLine:
-    stamp, _, text = raw.decode(errors="replace").partition(" ")
-    return LogLine(container.service, container.name, stamp, text.rstrip("\r"))
-
-
-def _interleaved(streams: Sequence[tuple[ObservedContainer, Iterator[bytes]]]) -> Iterator[LogLine]:
-    """Lines of several streams as they come, until the last of them ends."""
-    lines: queue.Queue[LogLine | None] = queue.Queue()
-
-    def pump(container: ObservedContainer, stream: Iterator[bytes]) -> None:
-        try:
-            for line in _lines(container, stream):
-                lines.put(line)
-        finally:
-            lines.put(None)
-
-    for container, stream in streams:
-        threading.Thread(target=pump, args=(container, stream), daemon=True).start()
-    ended = 0
-    while ended < len(streams):
-        line = lines.get()
-        if line is None:
-            ended += 1
-        else:
-            yield line
+def _endpoints(old: Mapping[str, Any]) -> dict[str, Any]:
+    """The networks with their aliases, but without what belonged to the old container's life."""
+    short_id = old["Id"][:12]
+    return {
+        name: {
+            "Aliases": [alias for alias in network.get("Aliases") or [] if alias != short_id],
+            "IPAMConfig": network.get("IPAMConfig"),
+            "Links": network.get("Links"),
+        }
+        for name, network in (old["NetworkSettings"]["Networks"] or {}).items()
+    }

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.config.document import Document
 from devenv.config.parse import Defaults, parse_settings
-from devenv.config.settings import Healthcheck, Mapping, SeedCommand, SeedFile, Settings
+from devenv.config.settings import Healthcheck, Mapping, SeedCommand, SeedFile, Settings, Undo
 from devenv.config.source import load_document
 from devenv.errors import ConfigError
 
@@ -69,6 +69,9 @@ KEYS: list[tuple[str, Any, str, Any]] = [
     ("database.seed", (SeedFile(file="fixtures/*.sql.zst"), SeedCommand(run="python manage.py migrate")),
      "[a.sql, {file: b, database: app}, {run: c}, {run: d, service: mailcatcher}]",
      (SeedFile(file="a.sql"), SeedFile(file="b", database="app"), SeedCommand(run="c"), SeedCommand(run="d", service="mailcatcher"))),
+    ("database.undo", Undo(keep=3, size=5 * 2**30), "{keep: 2}", Undo(keep=2)),
+    ("database.undo.keep", 3, "1", 1),
+    ("database.undo.size", 5 * 2**30, "500MB", 500 * 2**20),
     ("mail.image", "sj26/mailcatcher:v0.10.0", "x", "x"),
     ("mail.port", 1080, "1", 1),
     ("mail.smtp_port", 1025, "2525", 2525),
@@ -133,6 +136,7 @@ DURATION = "expected a duration such as 2.5, 500ms, 2s or 1m, above zero, at mos
 DURATIONS = [(written, f"{DURATION}, got {got}") for written, got in
              [("soon", '"soon"'), ("'5'", '"5"'), ("0", "0"), ("-1", "-1"), ("2d", '"2d"'), ("true", "true"), (".nan", "NaN"),
               (".inf", "Infinity"), ("25h", '"25h"'), ("{}", "an empty mapping")]]  # fmt: skip
+SIZE = "expected a size such as 500MB or 5GB, at most 1024TB"
 TEXT = "expected text that is not empty"
 NAME = "expected a name of a-z, 0-9, - and _, at most 41 characters"
 WRONG = [
@@ -156,6 +160,9 @@ WRONG = [
     ("database.aliases", "{}", "expected a list, got an empty mapping"),
     ("database.parameters", "[]", "expected a mapping, got an empty list"),
     ("database.seed", "", "expected a list, got nothing"),
+    *[("database.undo.size", written, f"{SIZE}, got {got}") for written, got in
+      [("5 apples", '"5 apples"'), ("5gb", '"5gb"'), ("-1", "-1"), ("1.5", "1.5"), ("true", "true"), ("2000TB", '"2000TB"'), ("", "nothing")]],
+    ("database.undo.keep", "0", "expected 1-100, got 0"),
     ("backend.build", "''", f'{TEXT}, got ""'),
     ("backend.environment", "[A=1]", "expected a mapping, got a list"),
     ("backend.mappings", "x", 'expected a list, got "x"'),

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.database.build import DataRequest, build_data
+from devenv.database.build import SeedRequest, build_snapshot
 from devenv.database.seed import LoadFile, RunCommand
+from devenv.database.snapshots import DATA, ROOT, SEAL_SCRIPT, Key, Snapshot, SnapshotStore
 from devenv.engine.api import ExecResult
 from devenv.errors import DevenvError, OperationError, SeedError
-from tests.fakes import FakeContainer, FakeEngine, RecordingSink, exited
+from devenv.model import Label
+from tests.fakes import DATA_BYTES, FakeContainer, FakeEngine, RecordingSink, exited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
     from tests.clock import Clock
 
-BUILDER, VOLUME = "shop-database-build", "shop_database_2"
+KEY = "0123456789abcdef"
+VOLUME, MANIFEST, WORKER = f"devenv_snapshot_{KEY}_data", f"devenv_snapshot_{KEY}", f"devenv-snapshot-{KEY}"
+BUILDER = "shop-database-build"
+BASE = Snapshot("fedcba9876543210", 7, "8.4.3", "2026-01-01T00:00:00+00:00", "seed")
 COMMAND_RUNNER = "shop-seed-command"
 COMPOSE = """\
 name: shop
@@ -40,20 +45,17 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def request_(tmp_path: Path) -> DataRequest:
+def request_(tmp_path: Path) -> SeedRequest:
     """A seed of a file, a command and another file."""
     (tmp_path / "compose.yaml").write_text(COMPOSE)
     (tmp_path / "one.sql").write_text("CREATE TABLE one (id INT);\nINSERT INTO missing VALUES (1);\n")
     (tmp_path / "two.sql").write_text("INSERT INTO one VALUES (2);\n")
-    return DataRequest(
+    return SeedRequest(
         project="shop",
-        volume=VOLUME,
-        volume_labels={"devenv.kind": "database"},
         labels={"devenv.kind": "database-build"},
         network="shop_default",
         network_labels={"devenv.kind": "network"},
         image="mysql:8.4",
-        data_directory="/var/lib/mysql",
         flags=("--skip-log-bin",),
         environment={"MYSQL_ROOT_PASSWORD": "toor"},
         root_password="toor",
@@ -63,36 +65,48 @@ def request_(tmp_path: Path) -> DataRequest:
             RunCommand("python manage.py migrate", "backend"),
             LoadFile(tmp_path / "two.sql", "two.sql", "stock"),
         ),
-        key="0123456789abcdef",
+        inputs={"image": "sha256:1"},
+        key=KEY,
         compose_file=tmp_path / "compose.yaml",
+        created="2026-01-02T00:00:00+00:00",
     )
+
+
+def build(engine: FakeEngine, request: SeedRequest, sink: RecordingSink | None = None) -> Snapshot:
+    store = SnapshotStore(engine, request.image)
+    return build_snapshot(engine, store, request, sink or RecordingSink())
 
 
 def statements(engine: FakeEngine) -> list[str]:
     """What was done to the data, in a word or two each."""
     found = []
     for execution in engine.executed:
-        last = execution.command[-1]
+        last = execution.command[-1] if execution.container != WORKER else execution.command[2]
         found.append(
             f"{last} < {execution.stdin.decode().split(maxsplit=3)[:3]}" if execution.stdin else last
         )
     return found
 
 
-def test_the_whole_build_in_its_order(engine: FakeEngine, request_: DataRequest, clock: Clock) -> None:
+def test_the_whole_build_in_its_order(engine: FakeEngine, request_: SeedRequest, clock: Clock) -> None:
     sink = RecordingSink()
-    build_data(engine, request_, sink)
+    engine.answer("VERSION", "9.7.4-2\n")
+    snapshot = build(engine, request_, sink)
     calls = [call for call in engine.changes if not call.startswith("execute")]
     assert calls == [
         f"remove {COMMAND_RUNNER}",
         f"remove {BUILDER}",
-        f"remove volume {VOLUME}",
         "create network shop_default",
+        f"remove {WORKER}",
+        f"remove volume {VOLUME}",
         f"create volume {VOLUME}",
         f"run {BUILDER}",
         "run once backend: sh -c python manage.py migrate",
         f"stop container {BUILDER}",
         f"remove {BUILDER}",
+        f"remove {WORKER}",
+        f"run {WORKER}",
+        f"create volume {MANIFEST}",
     ]
     assert statements(engine) == [
         "SELECT 1",
@@ -100,50 +114,95 @@ def test_the_whole_build_in_its_order(engine: FakeEngine, request_: DataRequest,
         "app < ['CREATE', 'TABLE', 'one']",
         "python manage.py migrate",
         "stock < ['INSERT', 'INTO', 'one']",
+        "SELECT VERSION()",
         (
             "CREATE DATABASE IF NOT EXISTS devenv; "
             "CREATE TABLE IF NOT EXISTS devenv.marker (id VARCHAR(64) PRIMARY KEY); "
-            "DELETE FROM devenv.marker; INSERT INTO devenv.marker VALUES ('0123456789abcdef')"
+            f"DELETE FROM devenv.marker; INSERT INTO devenv.marker VALUES ('{KEY}')"
         ),
+        SEAL_SCRIPT,
     ]
     assert sink.lines == [
         "working database: initialising an empty data directory",
         "working database: seed 1 of 3: one.sql",
         "working database: seed 2 of 3: backend: python manage.py migrate",
         "working database: seed 3 of 3: two.sql",
+        "working database: sealing the snapshot",
     ]
     assert engine.containers == {}
-    assert engine.volumes[VOLUME] == {"devenv.kind": "database"}
+    assert clock.waits == 0
+    assert snapshot == Snapshot(
+        KEY, DATA_BYTES, "9.7.4-2", request_.created, "seed", inputs={"image": "sha256:1"}
+    )
+    assert SnapshotStore(engine, "mysql:8.4").all() == (snapshot,)
+    assert engine.volume_labels[VOLUME] == {Label.KIND: "snapshot-data", Key.KEY: KEY}
+
+
+def test_it_goes_on_from_the_nearest_snapshot_with_the_commands_only(
+    engine: FakeEngine, request_: SeedRequest, clock: Clock
+) -> None:
+    sink = RecordingSink()
+    engine.create_volume(BASE.volume, {})
+    seen: list[FakeContainer] = []
+    engine.when(f"run {BUILDER}", lambda: seen.extend(engine.containers.values()))
+    build(engine, replace(request_, base=BASE), sink)
+    copying = engine.executed[0]
+    assert (copying.container, copying.command[2]) == (
+        WORKER,
+        f"cp -a --reflink=auto --sparse=always /base/{DATA} {ROOT}/",
+    )
+    assert seen == [], "the copy is done before the server starts"
+    assert [line for line in statements(engine) if "<" in line] == []
+    assert engine.called("run once") == ["run once backend: sh -c python manage.py migrate"]
+    assert sink.lines[:2] == [
+        "working database: going on from snapshot fedcba9876543210",
+        "working database: seed 2 of 3: backend: python manage.py migrate",
+    ]
+    assert BASE.volume in engine.volume_labels
     assert clock.waits == 0
 
 
-def test_the_builder_is_a_server_of_its_own(engine: FakeEngine, request_: DataRequest) -> None:
+@pytest.mark.parametrize("exit_status", [1, 137])
+def test_a_base_that_cannot_be_copied_leaves_nothing_behind(
+    engine: FakeEngine, request_: SeedRequest, exit_status: int
+) -> None:
+    engine.create_volume(BASE.volume, {})
+    engine.answer("cp -a", "cp: No space left on device", exit_status)
+    with pytest.raises(OperationError) as caught:
+        build(engine, replace(request_, base=BASE))
+    assert caught.value.code == "branch_failed"
+    assert set(engine.volume_labels) == {"shop_database_1", BASE.volume}
+    assert engine.called(f"run {BUILDER}") == []
+
+
+def test_the_builder_is_a_server_of_its_own(engine: FakeEngine, request_: SeedRequest) -> None:
     seen: list[FakeContainer] = []
     engine.when("stop container", lambda: seen.extend(engine.containers.values()))
-    build_data(engine, request_, RecordingSink())
+    build(engine, request_)
     (container,) = seen
-    assert container.volumes == {"/var/lib/mysql": VOLUME}
+    assert container.volumes == {ROOT: VOLUME}
     assert container.networks == ("shop_default",)
     assert container.labels == {"devenv.kind": "database-build"}
     assert container.ports == {}
 
 
-def test_a_command_of_the_seed_reaches_the_builder(engine: FakeEngine, request_: DataRequest) -> None:
-    build_data(engine, request_, RecordingSink())
+def test_a_command_of_the_seed_reaches_the_builder(engine: FakeEngine, request_: SeedRequest) -> None:
+    build(engine, request_)
     command = next(one for one in engine.executed if one.container == "backend")
     assert command.environment["DB_HOST"] == BUILDER
 
 
-def test_what_an_earlier_build_left_is_removed_first(engine: FakeEngine, request_: DataRequest) -> None:
+def test_what_an_earlier_build_left_is_removed_first(engine: FakeEngine, request_: SeedRequest) -> None:
     engine.fail("stop container", KeyboardInterrupt())
     engine.fail("remove", OperationError("killed before it could"))
     with pytest.raises(OperationError):
-        build_data(engine, request_, RecordingSink())
+        build(engine, request_)
     engine.mend()
     engine.create_network("shop_default", {})
     engine.create_volume(VOLUME, {"old": "labels"})
-    build_data(engine, request_, RecordingSink())
-    assert engine.volumes[VOLUME] == {"devenv.kind": "database"}
+    build(engine, request_)
+    assert "old" not in engine.volume_labels[VOLUME]
+    assert MANIFEST in engine.volume_labels
 
 
 FAILURES: dict[str, Callable[[FakeEngine], object]] = {
@@ -156,38 +215,39 @@ FAILURES: dict[str, Callable[[FakeEngine], object]] = {
     "the last file fails": lambda engine: engine.answer("utf8mb4 stock$", "lost connection", 1),
     "the marker is not written": lambda engine: engine.answer("INSERT INTO devenv.marker", "disk full", 1),
     "the server does not end well": lambda engine: engine.fail("stop container", OperationError("no")),
+    "it cannot be sealed": lambda engine: engine.answer("sha256sum", "sync failed", 1),
     "somebody presses Ctrl-C": lambda engine: engine.fail("run once", KeyboardInterrupt()),
 }
 
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_anywhere_leaves_nothing_behind(
-    engine: FakeEngine, request_: DataRequest, clock: Clock, failure: str
+    engine: FakeEngine, request_: SeedRequest, clock: Clock, failure: str
 ) -> None:
     FAILURES[failure](engine)
     with pytest.raises((DevenvError, KeyboardInterrupt)):
-        build_data(engine, request_, RecordingSink())
+        build(engine, request_)
     assert engine.containers == {}
-    assert engine.volumes == {"shop_database_1": {}}, (
+    assert engine.volume_labels == {"shop_database_1": {}}, (
         "the data that were there are still there, and no others"
     )
     assert clock.waits <= 1
 
 
-def test_a_volume_that_cannot_be_made_is_an_error(engine: FakeEngine, request_: DataRequest) -> None:
+def test_a_volume_that_cannot_be_made_is_an_error(engine: FakeEngine, request_: SeedRequest) -> None:
     engine.fail("create volume", OperationError("disk full"))
     with pytest.raises(OperationError, match="disk full"):
-        build_data(engine, request_, RecordingSink())
+        build(engine, request_)
     assert engine.called("run") == []
 
 
-def failure_of(engine: FakeEngine, request: DataRequest) -> SeedError:
+def failure_of(engine: FakeEngine, request: SeedRequest) -> SeedError:
     with pytest.raises(SeedError) as caught:
-        build_data(engine, request, RecordingSink())
+        build(engine, request)
     return caught.value
 
 
-def test_a_failing_statement_is_shown_with_its_place(engine: FakeEngine, request_: DataRequest) -> None:
+def test_a_failing_statement_is_shown_with_its_place(engine: FakeEngine, request_: SeedRequest) -> None:
     engine.answer("utf8mb4 app$", "ERROR 1146 (42S02) at line 2: Table 'app.missing' doesn't exist", 1)
     error = failure_of(engine, request_)
     assert error.message == (
@@ -205,7 +265,7 @@ def test_a_failing_statement_is_shown_with_its_place(engine: FakeEngine, request
 
 
 def test_a_file_that_fails_without_a_line_shows_the_clients_words(
-    engine: FakeEngine, request_: DataRequest
+    engine: FakeEngine, request_: SeedRequest
 ) -> None:
     engine.answer("utf8mb4 app$", "\n".join(f"line {number}" for number in range(30)), 1)
     error = failure_of(engine, request_)
@@ -214,7 +274,7 @@ def test_a_file_that_fails_without_a_line_shows_the_clients_words(
 
 
 def test_a_damaged_file_is_named_and_nothing_is_left(
-    engine: FakeEngine, request_: DataRequest, tmp_path: Path
+    engine: FakeEngine, request_: SeedRequest, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.sql.gz").write_bytes(b"not gzip")
     broken = replace(request_, steps=(LoadFile(tmp_path / "broken.sql.gz", "broken.sql.gz", "app"),))
@@ -222,7 +282,7 @@ def test_a_damaged_file_is_named_and_nothing_is_left(
     assert engine.containers == {}
 
 
-def test_a_failing_command_shows_its_last_lines(engine: FakeEngine, request_: DataRequest) -> None:
+def test_a_failing_command_shows_its_last_lines(engine: FakeEngine, request_: SeedRequest) -> None:
     engine.answer("migrate", "Traceback\nOperationalError: no such column\n", 3)
     error = failure_of(engine, request_)
     assert error.message == "the seed command `python manage.py migrate` in backend ended with exit status 3"
@@ -231,7 +291,7 @@ def test_a_failing_command_shows_its_last_lines(engine: FakeEngine, request_: Da
     assert error.detail == {"command": "python manage.py migrate", "service": "backend", "exit_status": 3}
 
 
-def test_a_server_that_ends_badly_shows_its_log(engine: FakeEngine, request_: DataRequest) -> None:
+def test_a_server_that_ends_badly_shows_its_log(engine: FakeEngine, request_: SeedRequest) -> None:
     engine.written = [(BUILDER, "InnoDB: no space left")]
     engine.when("stop container", lambda: setattr(engine.containers[BUILDER], "stop_status", 137))
     error = failure_of(engine, request_)
@@ -240,7 +300,7 @@ def test_a_server_that_ends_badly_shows_its_log(engine: FakeEngine, request_: Da
     assert engine.containers == {}
 
 
-def test_an_unmarked_directory_is_none(engine: FakeEngine, request_: DataRequest) -> None:
+def test_an_unmarked_directory_is_none(engine: FakeEngine, request_: SeedRequest) -> None:
     engine.answers = [("devenv.marker", ExecResult(1, "ERROR 1290: read only\n"))]
     error = failure_of(engine, request_)
     assert (error.message, error.evidence) == (

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devenv.database.seed import LoadFile, RunCommand, SeedStep, expand, seed_key
+from devenv.database.seed import LoadFile, RunCommand, SeedStep, expand, seed_inputs, seed_key
 from devenv.errors import SeedError
 from tests.samples import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 MIGRATE = {"run": "python manage.py migrate", "service": "backend"}
@@ -79,6 +79,12 @@ def test_a_pattern_without_a_file_is_an_error(tmp_path: Path, pattern: str) -> N
 IMAGE, FLAGS = "sha256:1", ("--a", "--b")
 
 
+def key_of(
+    steps: Iterable[SeedStep], code: Iterable[Path], image: str = IMAGE, flags: tuple[str, ...] = FLAGS
+) -> str:
+    return seed_key(seed_inputs(steps, code, image, flags))
+
+
 @pytest.fixture
 def seed(tmp_path: Path) -> tuple[SeedStep, ...]:
     files(tmp_path, "one.sql", "two.sql", "app/shop/migrations/0001_initial.py", "app/shop/views.py")
@@ -117,35 +123,59 @@ CHANGES: dict[str, Callable[[tuple[SeedStep, ...], Path], tuple[SeedStep, ...]]]
 def test_all_that_goes_into_the_data_changes_the_key(
     seed: tuple[SeedStep, ...], tmp_path: Path, change: str
 ) -> None:
-    before = seed_key(seed, [tmp_path / "app"], IMAGE, FLAGS)
+    before = key_of(seed, [tmp_path / "app"], IMAGE, FLAGS)
     changed = CHANGES[change](seed, tmp_path)
-    assert seed_key(changed, [tmp_path / "app"], IMAGE, FLAGS) != before
+    assert key_of(changed, [tmp_path / "app"], IMAGE, FLAGS) != before
 
 
 def test_the_server_and_its_options_change_the_key(seed: tuple[SeedStep, ...]) -> None:
     keys = {
-        seed_key(seed, [], IMAGE, FLAGS),
-        seed_key(seed, [], "sha256:2", FLAGS),
-        seed_key(seed, [], IMAGE, ("--a",)),
-        seed_key(seed, [], IMAGE, ("--a --b",)),
+        key_of(seed, [], IMAGE, FLAGS),
+        key_of(seed, [], "sha256:2", FLAGS),
+        key_of(seed, [], IMAGE, ("--a",)),
+        key_of(seed, [], IMAGE, ("--a --b",)),
     }
     assert len(keys) == 4
 
 
 def test_nothing_else_changes_the_key(seed: tuple[SeedStep, ...], tmp_path: Path) -> None:
-    before = seed_key(seed, [tmp_path / "app"], IMAGE, FLAGS)
+    before = key_of(seed, [tmp_path / "app"], IMAGE, FLAGS)
     (tmp_path / "app/shop/views.py").write_text("changed")
     (tmp_path / "one.sql").rename(tmp_path / "1.sql")
     renamed = (LoadFile(tmp_path / "1.sql", "1.sql", "app"), *seed[1:])
-    assert seed_key(renamed, [tmp_path / "app"], IMAGE, FLAGS) == before
+    assert key_of(renamed, [tmp_path / "app"], IMAGE, FLAGS) == before
 
 
 def test_a_key_is_the_same_in_another_folder(tmp_path: Path) -> None:
     keys = set()
     for name in ("here", "there"):
         files(tmp_path / name, "app/shop/migrations/0001.py")
-        keys.add(seed_key((), [tmp_path / name / "app"], IMAGE, FLAGS))
+        keys.add(key_of((), [tmp_path / name / "app"], IMAGE, FLAGS))
         (tmp_path / name / "app/shop/migrations/0001.py").write_text("same")
-        keys.add(seed_key((), [tmp_path / name / "app"], IMAGE, FLAGS))
+        keys.add(key_of((), [tmp_path / name / "app"], IMAGE, FLAGS))
     # the files' first content was their path: three different ones in all
     assert len(keys) == 2
+
+
+def test_inputs_name_every_part_so_that_a_later_seed_sees_what_it_adds(
+    seed: tuple[SeedStep, ...], tmp_path: Path
+) -> None:
+    before = seed_inputs(seed, [tmp_path / "app"], IMAGE, FLAGS)
+    assert list(before) == [
+        "format",
+        "image",
+        "options",
+        "step 0: load into app",
+        "step 1: load into app",
+        "step 2: run in backend",
+        "migration:shop/migrations/0001_initial.py",
+    ]
+    assert (before["image"], before["step 2: run in backend"]) == (IMAGE, "migrate")
+    files(tmp_path, "app/shop/migrations/0002_more.py")
+    after = seed_inputs(seed, [tmp_path / "app"], IMAGE, FLAGS)
+    assert after.keys() - before.keys() == {"migration:shop/migrations/0002_more.py"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_key_does_not_depend_on_the_order_of_the_inputs() -> None:
+    assert seed_key({"a": "1", "b": "2"}) == seed_key({"b": "2", "a": "1"}) != seed_key({"a": "2", "b": "1"})

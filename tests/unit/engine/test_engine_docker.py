@@ -9,8 +9,9 @@ import pytest
 import requests.exceptions
 
 from devenv.engine.api import ObservedContainer, ProbeResult, PullDeniedError, RegistryUnreachableError
-from devenv.engine.docker.daemon import _interleaved, _lines, observed_container
+from devenv.engine.docker.daemon import observed_container
 from devenv.engine.docker.images import _progress
+from devenv.engine.docker.logs import _interleaved, _lines
 from devenv.engine.docker.translate import pull_error, translated
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
 from tests.samples import container

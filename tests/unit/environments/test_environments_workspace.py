@@ -66,9 +66,9 @@ def test_a_named_environment_has_its_own_folder(tmp_path: Path) -> None:
 def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.remember(project="shop", ports={"database.port": 4000}, pulled=("mysql:8.4",))
-    workspace.remember(generation=2, seed_key="abc")
+    workspace.remember(generation=2, snapshot="abc", former=((1, "def"), (4, "")))
     memory = Workspace(tmp_path).recall()
-    assert memory == Memory("shop", {"database.port": 4000}, 2, "abc", ("mysql:8.4",))
+    assert memory == Memory("shop", {"database.port": 4000}, 2, "abc", ((1, "def"), (4, "")), ("mysql:8.4",))
 
 
 def test_nothing_is_remembered_at_first(tmp_path: Path) -> None:
@@ -93,7 +93,17 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path: Path, content: bytes) -> Non
         ({"ports": {"a": 0, "b": 65536, "c": -1, "d": 65535}}, Memory(ports={"d": 65535})),
         ({"generation": "3"}, Memory()),
         ({"generation": None}, Memory()),
-        ({"seed_key": None}, Memory()),
+        ({"snapshot": None}, Memory()),
+        ({"snapshot": ["abc"]}, Memory()),
+        ({"former": None}, Memory()),
+        ({"former": 7}, Memory()),
+        ({"former": "ab"}, Memory()),
+        ({"former": {"1": "abc"}}, Memory()),
+        (
+            {"former": [[1, "abc"], [2], [3, "x", "y"], ["4", "z"], [5, None], 6, None]},
+            Memory(former=((1, "abc"),)),
+        ),
+        ({"seed_key": "of an older devenv"}, Memory()),
         ({"pulled": None}, Memory()),
         ({"pulled": 7}, Memory()),
         ({"pulled": "mysql:8.4"}, Memory()),

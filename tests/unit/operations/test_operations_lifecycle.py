@@ -8,6 +8,7 @@ import pytest
 
 from devenv.errors import DevenvError, OperationError, RefusedError, SeedError, ServiceFailedError, UsageError
 from devenv.operations.lifecycle import down, restart, stop
+from devenv.operations.reset_db import undo
 from tests.fakes import exited, unhealthy
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ CONTAINERS = {
 }
 
 
+def own_volumes(shop: Shop) -> set[str]:
+    """The volumes that belong to no snapshot and to no engine."""
+    return {name for name in shop.engine.volume_labels if not name.startswith("devenv_")}
+
+
 def test_down_removes_containers_and_network_and_keeps_the_data(shop: Shop) -> None:
     shop.up()
     result = down(shop.session())
@@ -27,7 +33,7 @@ def test_down_removes_containers_and_network_and_keeps_the_data(shop: Shop) -> N
     assert result.volumes == ()
     assert shop.engine.containers == {}
     assert shop.engine.networks == {}
-    assert set(shop.engine.volumes) == {"shop_database_1", "shop_generated"}
+    assert own_volumes(shop) == {"shop_database_1", "shop_generated"}
 
 
 def test_up_after_down_finds_the_data(shop: Shop) -> None:
@@ -39,7 +45,7 @@ def test_up_after_down_finds_the_data(shop: Shop) -> None:
 
 def test_down_of_nothing_is_done(shop: Shop) -> None:
     assert down(shop.session()).containers == ()
-    assert shop.engine.changes == []
+    assert [call for call in shop.engine.changes if not call.startswith("remove shop-")] == []
 
 
 def test_down_takes_away_what_a_failed_up_left(shop: Shop) -> None:
@@ -56,18 +62,45 @@ def test_down_with_volumes_is_refused_until_it_is_confirmed(shop: Shop) -> None:
     with pytest.raises(RefusedError) as caught:
         down(shop.session(), volumes=True)
     assert caught.value.code == "confirmation_needed"
-    assert caught.value.message == "this would remove the data of shop: shop_database_1, shop_generated"
+    assert caught.value.message == ("this would leave shop without its data: shop_database_1, shop_generated")
     assert caught.value.hint == "say `devenv down --volumes --yes` if you mean it"
     assert shop.engine.changes == []
 
 
-def test_down_with_volumes_takes_all_the_data_and_forgets_them(shop: Shop) -> None:
+def test_down_with_volumes_puts_the_data_aside(shop: Shop) -> None:
     shop.up()
+    key = shop.project.memory["snapshot"]
     result = down(shop.session(), volumes=True, confirmed=True)
-    assert result.volumes == ("shop_database_1", "shop_generated")
-    assert shop.engine.volumes == {}
-    assert (shop.project.memory["generation"], shop.project.memory["seed_key"]) == (0, "")
-    assert "there are no data yet" in str(shop.up().plan)
+    assert (result.volumes, result.put_aside) == (("shop_generated",), "shop_database_1")
+    assert own_volumes(shop) == {"shop_database_1"}
+    memory = shop.project.memory
+    assert (memory["generation"], memory["snapshot"], memory["former"]) == (0, "", [[1, key]])
+    anew = shop.up()
+    assert "there are no data yet" in str(anew.plan)
+    assert anew.status.database.branch == "shop_database_2"
+
+
+def test_undo_after_down_with_volumes_brings_the_data_back(shop: Shop) -> None:
+    shop.up()
+    down(shop.session(), volumes=True, confirmed=True)
+    result = undo(shop.session())
+    assert (result.volume, result.put_aside, result.running) == ("shop_database_1", None, False)
+    assert shop.project.memory["former"] == []
+    assert shop.up().status.database.branch == "shop_database_1"
+
+
+def test_down_with_volumes_keeps_no_more_than_the_limit(shop: Shop) -> None:
+    shop.configure("database: {", "database: {undo: {keep: 1}, ")
+    for generation in (1, 2, 3):
+        shop.up()
+        down(shop.session(), volumes=True, confirmed=True)
+        assert [number for number, _ in shop.project.memory["former"]] == [generation]
+
+
+def test_down_with_volumes_without_data_puts_nothing_aside(shop: Shop) -> None:
+    result = down(shop.session(), volumes=True)
+    assert (result.volumes, result.put_aside) == ((), None)
+    assert not shop.project.session().workspace.recall().former
 
 
 def test_down_leaves_other_environments_alone(shop: Shop) -> None:
@@ -75,7 +108,7 @@ def test_down_leaves_other_environments_alone(shop: Shop) -> None:
     shop.engine.create_volume("other_database_1", {"devenv.project": "other"})
     shop.engine.create_volume("anonymous", {})
     down(shop.session(), volumes=True, confirmed=True)
-    assert set(shop.engine.volumes) == {"other_database_1", "anonymous"}
+    assert own_volumes(shop) == {"shop_database_1", "other_database_1", "anonymous"}
 
 
 @pytest.mark.parametrize("operation", ["down", "stop"])

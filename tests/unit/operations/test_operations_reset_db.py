@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.errors import SeedError, ServiceFailedError
-from devenv.operations.reset_db import Discarded, ResetResult, reset_db
+from devenv.errors import OperationError, SeedError, ServiceFailedError
+from devenv.operations.reset_db import ResetResult, UndoResult, reset_db, undo
+from devenv.operations.switch import Discarded
 from tests.fakes import unhealthy
 
 if TYPE_CHECKING:
@@ -23,8 +24,21 @@ def reset(shop: Shop) -> ResetResult:
     return reset_db(shop.session())
 
 
+def back(shop: Shop) -> UndoResult:
+    return undo(shop.session())
+
+
+def change_seed(shop: Shop) -> None:
+    """So that its snapshot has to be built."""
+    shop.project.write("seed.sql", shop.project.read("seed.sql") + "-- changed\n")
+
+
 def volumes(shop: Shop) -> set[str]:
-    return {name for name in shop.engine.volumes if "database" in name}
+    return {name for name in shop.engine.volume_labels if "_database_" in name}
+
+
+def snapshots(shop: Shop) -> int:
+    return len(shop.engine.volumes("devenv.kind=snapshot"))
 
 
 def branch(shop: Shop) -> str:
@@ -40,25 +54,41 @@ def test_the_switch_replaces_the_database_and_nothing_else(shop: Shop) -> None:
     assert result.running
     assert {name for name, identity in shop.ids.items() if before[name] != identity} == {DATABASE}
     assert shop.project.memory["generation"] == 2
-    assert [call for call in shop.changes if "build" not in call] == [
-        "remove shop-seed-command",
-        "remove volume shop_database_2",
-        "create network shop_default",
+    assert [call for call in shop.changes if not call.startswith("remove")] == [
         "create volume shop_database_2",
-        f"remove {DATABASE}",
-        "create databasemaster",
+        f"replace {DATABASE}",
         f"start {DATABASE}",
     ]
+    assert not result.seeded
+    assert (result.driver, result.snapshot) == ("reflink", shop.project.memory["snapshot"])
 
 
-def test_exactly_one_former_generation_is_kept(shop: Shop) -> None:
+def test_a_changed_seed_is_built_beside_the_running_database(shop: Shop) -> None:
     shop.up()
-    for generation in (2, 3, 4):
+    before = shop.ids
+    running: list[bool] = []
+    change_seed(shop)
+    shop.engine.when(
+        "run once", lambda: running.append(shop.engine.containers[DATABASE].id == before[DATABASE])
+    )
+    result = reset(shop)
+    assert result.seeded
+    assert running == [True]
+    assert snapshots(shop) == 2
+
+
+def test_former_data_are_kept_up_to_the_limit(shop: Shop) -> None:
+    shop.configure("database: {", "database: {undo: {keep: 2}, ")
+    shop.up()
+    for generation in (2, 3, 4, 5):
         result = reset(shop)
         assert result.discarded is not None
         assert result.discarded.volume == f"shop_database_{generation - 1}"
-        assert volumes(shop) == {f"shop_database_{generation - 1}", f"shop_database_{generation}"}
-    assert "shop_generated" in shop.engine.volumes
+        kept = range(max(generation - 2, 1), generation + 1)
+        assert volumes(shop) == {f"shop_database_{number}" for number in kept}
+        assert [number for number, _ in shop.project.memory["former"]] == [*reversed(kept)][1:]
+    assert "shop_generated" in shop.engine.volume_labels
+    assert snapshots(shop) == 1
 
 
 def test_up_after_it_has_nothing_to_do(shop: Shop) -> None:
@@ -91,6 +121,7 @@ FAILING = ("utf8mb4 app$", "migrate", "INSERT INTO devenv.marker")
 def test_a_seed_that_fails_leaves_the_old_data_in_place_and_in_use(shop: Shop, pattern: str) -> None:
     shop.up()
     before, file = shop.ids, shop.project.read(".devenv/compose.yaml")
+    change_seed(shop)
     shop.engine.answer(pattern, "ERROR 1146 (42S02) at line 2: no table", 1)
     with pytest.raises(SeedError):
         reset(shop)
@@ -98,7 +129,9 @@ def test_a_seed_that_fails_leaves_the_old_data_in_place_and_in_use(shop: Shop, p
     assert volumes(shop) == {"shop_database_1"}
     assert shop.project.memory["generation"] == 1
     assert shop.project.read(".devenv/compose.yaml") == file
-    assert shop.engine.called("remove shop-databasemaster") == []
+    assert shop.engine.called(f"remove {DATABASE}") == shop.engine.called("replace") == []
+    assert snapshots(shop) == 1
+    assert len(shop.engine.volumes("devenv.kind=snapshot-data")) == 1
     shop.engine.answers.clear()
     assert shop.up().plan.steps == ()
 
@@ -106,6 +139,7 @@ def test_a_seed_that_fails_leaves_the_old_data_in_place_and_in_use(shop: Shop, p
 def test_a_seed_that_fails_does_not_cost_the_former_generation(shop: Shop) -> None:
     shop.up()
     reset(shop)
+    change_seed(shop)
     shop.engine.answer("migrate", "Traceback", 1)
     with pytest.raises(SeedError):
         reset(shop)
@@ -114,13 +148,14 @@ def test_a_seed_that_fails_does_not_cost_the_former_generation(shop: Shop) -> No
 
 def test_a_reset_that_was_killed_after_the_seed_is_finished_by_up(shop: Shop) -> None:
     shop.up()
-    shop.engine.fail("remove shop-databasemaster", KeyboardInterrupt())
+    shop.engine.fail("replace", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         reset(shop)
     shop.engine.mend()
     assert branch(shop) == "shop_database_1"
-    shop.up()
+    assert str(shop.up().plan) == "[1] databasemaster: recreate and start, it has other data"
     assert branch(shop) == "shop_database_2"
+    assert shop.up().plan.steps == ()
 
 
 def test_a_database_that_is_stopped_stays_stopped(shop: Shop) -> None:
@@ -140,10 +175,11 @@ def test_after_down_it_prepares_the_data_for_the_next_up(shop: Shop) -> None:
     assert (result.volume, result.running) == ("shop_database_2", False)
     shop.up()
     assert branch(shop) == "shop_database_2"
-    assert len([call for call in shop.engine.executed if call.command[-1] == "app"]) == 2, "up seeded again"
+    assert len([call for call in shop.engine.executed if call.command[-1] == "app"]) == 1, "seeded again"
 
 
-def test_after_down_exactly_one_former_generation_is_kept_too(shop: Shop) -> None:
+def test_after_down_former_data_are_kept_up_to_the_limit_too(shop: Shop) -> None:
+    shop.configure("database: {", "database: {undo: {keep: 1}, ")
     shop.up()
     reset(shop)
     shop.project.run("down").ok()
@@ -169,6 +205,85 @@ def test_a_database_that_does_not_come_up_on_the_new_data_says_so(shop: Shop) ->
 
 def test_it_says_how_long_it_took(shop: Shop, clock: Clock) -> None:
     shop.up()
-    begun = clock.now
-    assert reset(shop).seconds == pytest.approx(clock.now - begun)
-    assert clock.now > begun
+    shop.engine.when("replace", lambda: clock.sleep(3))
+    assert reset(shop).seconds == pytest.approx(3)
+    assert back(shop).seconds == pytest.approx(3)
+
+
+def test_undo_brings_the_former_data_back_and_changes_nothing_else(shop: Shop) -> None:
+    shop.up()
+    first = shop.project.memory["snapshot"]
+    change_seed(shop)
+    reset(shop)
+    second, before = shop.project.memory["snapshot"], shop.ids
+    result = back(shop)
+    assert (result.volume, result.put_aside, result.running) == ("shop_database_1", "shop_database_2", True)
+    assert branch(shop) == "shop_database_1"
+    memory = shop.project.memory
+    assert (memory["generation"], memory["snapshot"]) == (1, first)
+    assert memory["former"] == [[2, second]]
+    assert {name for name, identity in shop.ids.items() if before[name] != identity} == {DATABASE}
+    assert shop.engine.changes == [f"replace {DATABASE}", f"start {DATABASE}"]
+    assert shop.up().plan.steps == ()
+
+
+def test_undo_of_an_undo_is_a_redo(shop: Shop) -> None:
+    shop.up()
+    reset(shop)
+    reset(shop)
+    found = [back(shop).volume for _ in range(4)]
+    assert found == ["shop_database_2", "shop_database_3", "shop_database_2", "shop_database_3"]
+    assert [number for number, _ in shop.project.memory["former"]] == [2, 1]
+    assert volumes(shop) == {"shop_database_1", "shop_database_2", "shop_database_3"}
+
+
+def test_a_reset_after_an_undo_takes_a_number_that_no_data_have(shop: Shop) -> None:
+    shop.up()
+    reset(shop)
+    back(shop)
+    assert reset(shop).volume == "shop_database_3"
+    assert [number for number, _ in shop.project.memory["former"]] == [1, 2]
+
+
+def nothing_to_undo(shop: Shop) -> OperationError:
+    with pytest.raises(OperationError) as caught:
+        back(shop)
+    assert caught.value.code == "nothing_to_undo"
+    assert shop.engine.changes == []
+    return caught.value
+
+
+def test_nothing_to_undo(shop: Shop) -> None:
+    assert nothing_to_undo(shop).message == "there is nothing to undo"
+    shop.up()
+    assert nothing_to_undo(shop).hint == "`devenv reset-db` puts data aside"
+
+
+def test_data_put_aside_that_somebody_removed_cannot_be_undone(shop: Shop) -> None:
+    shop.up()
+    reset(shop)
+    shop.engine.remove_volume("shop_database_1")
+    before = shop.project.memory
+    assert "volume shop_database_1 was removed" in nothing_to_undo(shop).message
+    assert shop.project.memory == before
+    assert branch(shop) == "shop_database_2"
+
+
+def test_an_undo_that_was_killed_is_finished_by_up(shop: Shop) -> None:
+    shop.up()
+    reset(shop)
+    shop.engine.fail("replace", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        back(shop)
+    shop.engine.mend()
+    assert branch(shop) == "shop_database_2"
+    assert shop.up().status.database.branch == "shop_database_1"
+
+
+def test_undo_of_a_database_that_does_not_run(shop: Shop) -> None:
+    shop.up()
+    reset(shop)
+    shop.project.run("stop", "databasemaster").ok()
+    assert not back(shop).running
+    assert branch(shop) == "shop_database_1"
+    assert shop.engine.called("start") == []

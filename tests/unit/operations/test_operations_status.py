@@ -30,8 +30,8 @@ def test_the_contracts_words(shop: Shop) -> None:
     assert (report["environment"], report["project"], report["state"]) == ("main", "shop", "healthy")
     assert report["database"] == {
         "branch": "shop_database_1",
-        "snapshot": shop.project.memory["seed_key"],
-        "driver": "volume",
+        "snapshot": shop.project.memory["snapshot"],
+        "driver": "reflink",
     }
     mail = next(row for row in report["services"] if row["name"] == "mailcatcher")
     assert mail == {

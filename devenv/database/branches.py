@@ -1,0 +1,166 @@
+"""Branches: writable data directories that start as a snapshot, and cost what the engine's disk makes them cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from devenv.database.snapshots import DATA, ROOT, data_volume, run_worker, worker, worker_name
+from devenv.errors import OperationError
+from devenv.model import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from devenv.database.snapshots import Snapshot
+    from devenv.engine.api import ContainerRequest, Engine
+
+BRANCH = "/branch"
+KIND_LAYER = "database-layer"
+LAYERS = ("_upper", "_work")
+"""What an overlay's own folders have behind the branch's name; the first holds what was written."""
+BRANCH_DRIVER = "devenv.driver"
+"""Label of a branch: the name of the driver that made it."""
+PROBE = "devenv-branch-probe"
+
+
+@dataclass(frozen=True)
+class BranchRequest:
+    """A branch to make: `volume` is what the server mounts, `labels` are the environment's."""
+
+    volume: str
+    labels: Mapping[str, str]
+    snapshot: Snapshot
+
+
+class Driver(Protocol):
+    """One way to make a branch."""
+
+    name: str
+
+    def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
+        """Make the branch's volume; raises OperationError where this way does not work here."""
+
+
+class Reflink:
+    """Files that share their blocks with the snapshot's: XFS, btrfs. Costs nothing until written to."""
+
+    name = "reflink"
+
+    def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
+        """Clone every file of the snapshot into a plain volume."""
+        _copy(engine, image, request, "--reflink=always")
+
+
+class Copy:
+    """Files of their own: works everywhere, costs the size of the data in time and room."""
+
+    name = "copy"
+
+    def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
+        """Copy every file of the snapshot into a plain volume, holes left out."""
+        _copy(engine, image, request, "--reflink=auto --sparse=always")
+
+
+class Overlay:
+    """A layer over the snapshot: made at once, and a file is copied when the server first opens it to write.
+
+    `index=off` because a lower directory under several mounts fails with it, `metacopy=off` so that a
+    changed owner never leaves a file that only looks copied.
+    """
+
+    name = "overlay"
+
+    def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
+        """Make a volume that the engine mounts as overlay, with a volume each for its two own folders."""
+        del image
+        source = engine.create_volume(request.snapshot.volume, {})
+        labels = {**request.labels, Label.KIND: KIND_LAYER}
+        upper = engine.create_volume(f"{request.volume}{LAYERS[0]}", labels)
+        work = engine.create_volume(f"{request.volume}{LAYERS[1]}", labels)
+        options = (
+            f"lowerdir={source.mountpoint}/{DATA},upperdir={upper.mountpoint},workdir={work.mountpoint}"
+            ",index=off,metacopy=off"
+        )
+        engine.create_volume(
+            request.volume, request.labels, {"type": "overlay", "device": "overlay", "o": options}
+        )
+
+
+DRIVERS: tuple[Driver, ...] = (Reflink(), Overlay(), Copy())
+"""The best first; `choose` takes the first that works."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The driver for an engine, and what was found out on the way to it."""
+
+    driver: Driver
+    reason: str
+
+
+def choose(engine: Engine, image: str, snapshot: Snapshot, labels: Mapping[str, str]) -> Choice:
+    """Try every driver on a snapshot, best first: by doing it, and reading and writing in the result."""
+    refused: list[str] = []
+    for driver in DRIVERS:
+        request = BranchRequest(PROBE, labels, snapshot)
+        try:
+            remove_branch(engine, PROBE)
+            driver.create(engine, image, request)
+            script = f"test -e {BRANCH}/ibdata1 && touch {BRANCH}/.devenv && rm {BRANCH}/.devenv"
+            result = run_worker(engine, worker(_worker_name(PROBE), image, script, {PROBE: BRANCH}))
+            if result.exit_status == 0:
+                return Choice(driver, "; ".join([*refused, f"{driver.name} works here"]))
+            refused.append(f"{driver.name}: {_last_line(result.output)}")
+        except OperationError as error:
+            refused.append(f"{driver.name}: {error.evidence[-1] if error.evidence else error.message}")
+        finally:
+            remove_branch(engine, PROBE)
+    raise OperationError(
+        "no way to branch a database works on this engine", code="no_branch_driver", evidence=tuple(refused)
+    )
+
+
+def driver_named(name: str) -> Driver | None:
+    """The driver of a name."""
+    return next((driver for driver in DRIVERS if driver.name == name), None)
+
+
+def remove_branch(engine: Engine, volume: str) -> None:
+    """Remove a branch and its layers, and the worker that a killed attempt left; nothing where there is none."""
+    engine.remove_container(_worker_name(volume))
+    for name in (volume, *(f"{volume}{layer}" for layer in LAYERS)):
+        engine.remove_volume(name)
+
+
+def copy_snapshot(engine: Engine, image: str, snapshot: Snapshot, key: str) -> None:
+    """Copy a snapshot's data into the prepared volume of another one, which goes on from there."""
+    script = f"cp -a --reflink=auto --sparse=always /base/{DATA} {ROOT}/"
+    volumes = {snapshot.volume: "/base:ro", data_volume(key): ROOT}
+    _run(engine, worker(worker_name(key), image, script, volumes), snapshot)
+
+
+def _copy(engine: Engine, image: str, request: BranchRequest, options: str) -> None:
+    engine.create_volume(request.volume, request.labels)
+    script = f"cp -a {options} {ROOT}/{DATA}/. {BRANCH}/"
+    volumes = {request.snapshot.volume: f"{ROOT}:ro", request.volume: BRANCH}
+    _run(engine, worker(_worker_name(request.volume), image, script, volumes), request.snapshot)
+
+
+def _run(engine: Engine, request: ContainerRequest, snapshot: Snapshot) -> None:
+    result = run_worker(engine, request)
+    if result.exit_status != 0:
+        raise OperationError(
+            f"the snapshot {snapshot.key} could not be copied",
+            code="branch_failed",
+            evidence=tuple(result.output.strip().splitlines()[-5:]),
+            hint="`devenv doctor` shows how much room there is",
+        )
+
+
+def _worker_name(volume: str) -> str:
+    return f"{volume}-branch"
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no answer"])[-1]

@@ -1,0 +1,277 @@
+"""Load a dump into a fresh branch beside the present data, and switch to it once all of it is in."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devenv.database.builder import (
+    Builder,
+    carry_over,
+    connections,
+    known_names,
+    load_flags,
+    prepare_databases,
+    running,
+)
+from devenv.database.dump import SYSTEM, Dump, read_dump
+from devenv.database.layout import lay_out, target_database
+from devenv.database.load import RESOURCE, Loader
+from devenv.database.server import Server
+from devenv.database.snapshots import SnapshotStore
+from devenv.database.source import opened_dump, shown_name
+from devenv.errors import DevenvError, OperationError, RefusedError
+from devenv.events import Event, Status
+from devenv.operations.data import empty_snapshot, make_branch, remember_branch
+from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.leftovers import remove_helpers
+from devenv.operations.reset_db import forget_older, project_on
+from devenv.operations.switch import Discarded, measure, switch_volume
+from devenv.operations.up import next_generation, obtain, recover_generation
+from devenv.project import database_volume, labels
+from devenv.render.compose import MARK
+from devenv.services import mysql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from mmap import mmap
+
+    from devenv.engine.api import EngineInfo, ObservedState
+    from devenv.images.obtain import Obtained
+    from devenv.model import Project
+    from devenv.operations.session import Session
+
+ROOM = 3
+"""Times the dump's size that an import needs: the plain dump, the tables, and what sorting takes."""
+TOLD_EVERY = 1.0
+MARKER = "REPLACE INTO devenv.marker VALUES ('import')"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of the dump in the server."""
+
+    databases: tuple[str, ...]
+    carried_over: tuple[str, ...]
+    changes: Mapping[str, int]
+    phases: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What was loaded, what became of it on the way, and what it replaced.
+
+    `serial` says why it was loaded over one connection, None where it was not; `seconds` is all of it, and
+    `phases` where the time went.
+    """
+
+    source: str
+    bytes: int
+    databases: tuple[str, ...]
+    carried_over: tuple[str, ...]
+    changes: Mapping[str, int]
+    left_out: Mapping[str, int]
+    serial: str | None
+    connections: int
+    volume: str
+    driver: str
+    discarded: Discarded | None
+    seconds: float
+    phases: Mapping[str, float]
+    running: bool
+
+
+def db_import(session: Session, source: str, database: str | None) -> ImportResult:
+    """Replace the data by a dump's; whatever goes wrong, the data and all else are as they were.
+
+    Other databases of the environment are carried over. The data before are kept for `undo`.
+    """
+    begun = time.monotonic()
+    refuse_foreign_server(session)
+    info = session.engine.info()
+    session.workspace.prepare()
+    with opened_dump(source, session.workspace.folder, Path.cwd(), _teller(session)) as script:
+        _check_room(info, len(script))
+        try:
+            dump = read_dump(script)
+            target = target_database(dump, session.settings.database.databases[0], database)
+        except DevenvError as error:
+            error.where = error.where or shown_name(source)
+            raise
+        read = time.monotonic() - begun
+        with session.workspace.locked(session.events):
+            job = _Job.of(session, info, script, dump, shown_name(source), target, database)
+            return job.run(begun, read)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One import, with all that was decided before anything is made."""
+
+    session: Session
+    info: EngineInfo
+    observed: ObservedState
+    project: Project
+    images: Mapping[str, Obtained]
+    script: mmap
+    dump: Dump
+    shown: str
+    target: str
+    wanted: str | None
+
+    @classmethod
+    def of(  # noqa: PLR0913, PLR0917 - what the caller found out about the dump
+        cls,
+        session: Session,
+        info: EngineInfo,
+        script: mmap,
+        dump: Dump,
+        shown: str,
+        target: str,
+        wanted: str | None,
+    ) -> _Job:
+        remove_helpers(session)
+        observed = session.observe()
+        memory = recover_generation(session, observed)
+        project = project_on(session, info, observed, memory, next_generation(session, observed))
+        images = obtain(session, project, memory)
+        return cls(session, info, observed, project, images, script, dump, shown, target, wanted)
+
+    def run(self, begun: float, read: float) -> ImportResult:
+        """Make the branch, fill it, take it into use."""
+        session, memory = self.session, self.session.workspace.recall()
+        text = session.render(self.project, self.images, self.info)
+        if not session.workspace.compose_file.exists():
+            session.workspace.write_compose_file(text, MARK)
+        others = self._others()
+        discarded = measure(session, self.observed, memory)
+        store = SnapshotStore(session.engine, self.images["database"].reference)
+        made = time.monotonic()
+        empty = empty_snapshot(session, store, self.project, self.images)
+        choice = make_branch(session, store, self.project, empty)
+        phases = {"read": read, "branch": time.monotonic() - made}
+        loaded = self._fill(others)
+        generation = next_generation(self.session, self.observed)
+        remember_branch(session, generation, empty.key)
+        session.workspace.write_compose_file(text, MARK)
+        switched = time.monotonic()
+        is_running = switch_volume(session, self.observed, self.project)
+        phases |= {**loaded.phases, "switch": time.monotonic() - switched}
+        seconds = time.monotonic() - begun
+        forget_older(session, self.observed)
+        return ImportResult(
+            source=self.shown,
+            bytes=len(self.script),
+            databases=loaded.databases,
+            carried_over=loaded.carried_over,
+            changes=loaded.changes,
+            left_out=dict(self.dump.left_out),
+            serial=self.dump.serial,
+            connections=1 if self.dump.serial else connections(self.info),
+            volume=database_volume(self.project.name, generation),
+            driver=choice.driver.name,
+            discarded=discarded,
+            seconds=round(seconds, 2),
+            phases={name: round(value, 2) for name, value in phases.items()},
+            running=is_running,
+        )
+
+    def _fill(self, others: tuple[str, ...]) -> Loaded:
+        engine, events = self.session.engine, self.session.events
+        started = time.monotonic()
+        with running(engine, self._builder()) as server:
+            phases = {"start": time.monotonic() - started}
+            try:
+                layout = lay_out(self.script, self.dump, known_names(server), self.target, self.wanted)
+            except DevenvError as error:
+                error.where = f"{self.shown}:{error.detail.get('line', 1)}"
+                raise
+            prepare_databases(server, layout.databases, layout.missing)
+            loader = Loader(server, self.script, self.shown, connections(self.info), events)
+            loader.load(layout)
+            phases |= loader.seconds
+            carried = tuple(name for name in others if name not in layout.databases)
+            if carried:
+                events.emit(Event(RESOURCE, Status.WORKING, f"carrying over {', '.join(carried)}"))
+                carry_over(self._present(), server, carried)
+            server.query(MARKER)
+            events.emit(Event(RESOURCE, Status.WORKING, "writing everything out"))
+            stopping = time.monotonic()
+        phases["shutdown"] = time.monotonic() - stopping
+        events.emit(Event(RESOURCE, Status.DONE, f"{len(self.script) / 1e6:.1f} MB loaded"))
+        return Loaded(layout.databases, carried, layout.changes, phases)
+
+    def _builder(self) -> Builder:
+        settings = self.session.settings
+        return Builder(
+            name=f"{self.project.name}-database-import",
+            image=self.images["database"].reference,
+            volume=next(volume.name for volume in self.project.volumes if volume.key == "database"),
+            flags=(*mysql.server_flags(settings), *load_flags(self.info)),
+            environment=self.project.service(mysql.NAME).environment,
+            labels=labels(self.session.identity, "database-build"),
+            root_password=settings.database.root_password,
+        )
+
+    def _present(self) -> Server:
+        container = next(one for one in self.observed.of(mysql.NAME) if one.is_running)
+        return Server(self.session.engine, container.id, self.session.settings.database.root_password)
+
+    def _others(self) -> tuple[str, ...]:
+        """Databases with something in them, the dump's own perhaps among them."""
+        memory = self.session.workspace.recall()
+        if memory.generation == 0:
+            return ()
+        imported = {self.target, *self.dump.databases}
+        listed = [name for name in self.session.settings.database.databases if name not in imported]
+        if not any(one.is_running for one in self.observed.of(mysql.NAME)):
+            if listed:
+                raise RefusedError(
+                    f"{', '.join(listed)} would be lost: the database has to run for them to be carried over",
+                    hint="start it with `devenv up databasemaster`, then import again",
+                )
+            return ()
+        result = self._present().query(
+            "SELECT table_schema FROM information_schema.tables UNION "
+            "SELECT routine_schema FROM information_schema.routines UNION "
+            "SELECT event_schema FROM information_schema.events"
+        )
+        if result.exit_status != 0:
+            raise OperationError(
+                "the database did not say which databases it has",
+                code="import_failed",
+                evidence=tuple(result.output.strip().splitlines()),
+                hint="`devenv status` shows whether it is healthy",
+            )
+        return tuple(name for name in result.output.split() if name.lower() not in SYSTEM)
+
+
+def _teller(session: Session) -> Callable[[int], None]:
+    last = time.monotonic()
+
+    def tell(size: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > TOLD_EVERY:
+            last = time.monotonic()
+            session.events.emit(Event(RESOURCE, Status.WORKING, f"reading the dump: {size / 1e6:.0f} MB"))
+
+    return tell
+
+
+def _check_room(info: EngineInfo, size: int) -> None:
+    """Raise OperationError `disk_full` where the engine's disk can be seen and has too little room."""
+    root = Path(info.root_directory or "/nowhere")
+    try:
+        free = shutil.disk_usage(root).free
+    except OSError:
+        return
+    if free < ROOM * size:
+        raise OperationError(
+            f"the import needs about {ROOM * size / 1e6:.0f} MB, and {root} has {free / 1e6:.0f} MB left",
+            code="disk_full",
+            hint="`devenv gc` shows what can be freed",
+            detail={"needed": ROOM * size, "free": free},
+        )

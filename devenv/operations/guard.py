@@ -1,0 +1,32 @@
+"""What protects data that are not ours to change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from devenv.errors import RefusedError
+from devenv.services import mysql
+
+if TYPE_CHECKING:
+    from devenv.operations.session import Session
+
+
+def refuse_foreign_server(session: Session) -> None:
+    """Raise RefusedError where the application's DB_HOST is not the database that devenv starts.
+
+    Whoever points it elsewhere works on somebody else's data, and would take a reset here for one there.
+    """
+    host = session.settings.backend.environment.get("DB_HOST")
+    own = (mysql.NAME, *session.settings.database.aliases)
+    if host is None or host in {*own, "database"}:
+        return
+    raise session.located(
+        RefusedError(
+            f"backend.environment.DB_HOST: expected {' or '.join(own)}, found {host}, a server that devenv did not start",
+            hint=f"set DB_HOST to {own[-1]} in devenv.yaml or devenv.local.yaml to work on the database here",
+            detail={"host": host},
+        ),
+        "backend",
+        "environment",
+        "DB_HOST",
+    )

@@ -1,0 +1,21 @@
+"""The containers that work beside an environment's services, and that a killed devenv may leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.operations.session import Session
+
+TASKS = ("build", "save", "upgrade", "version", "measure", "import")
+
+
+def helper_names(project: str) -> tuple[str, ...]:
+    """The names of an environment's helpers; which of them are there the engine knows."""
+    return tuple(f"{project}-database-{task}" for task in TASKS)
+
+
+def remove_helpers(session: Session) -> None:
+    """Remove what is left of them; call it under the environment's lock, when none can be at work."""
+    for name in helper_names(session.identity.project):
+        session.engine.remove_container(name)

@@ -1,0 +1,91 @@
+"""Put another branch under the running database: kill, mount the other volume, start, wait for its greeting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from devenv.database.ready import wait_for_greeting
+from devenv.database.server import Server
+from devenv.events import Event, Status
+from devenv.operations.up import DEFAULT_TIMEOUT
+from devenv.operations.wait import Ascent
+from devenv.services import mysql
+
+if TYPE_CHECKING:
+    from devenv.engine.api import ObservedContainer, ObservedState
+    from devenv.environments.workspace import Memory
+    from devenv.model import Project
+    from devenv.operations.session import Session
+
+GREETING_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """The data that were there before: how much as far as known, and the volume that keeps them for `undo`."""
+
+    volume: str
+    tables: int | None
+    bytes: int | None
+
+
+def switch_volume(session: Session, observed: ObservedState, project: Project) -> bool:
+    """Let the database run on the project's volume; False where it does not run and nothing was to do.
+
+    The old server is killed, not stopped: what it would still write belongs to data that are put aside as
+    they were at its last commit. Only its container changes, so backend and taskrunner reconnect.
+    """
+    volume = next(volume.name for volume in project.volumes if volume.key == "database")
+    running = [container for container in observed.of(mysql.NAME) if container.is_running]
+    for container in observed.of(mysql.NAME):
+        old = container.volumes.get(mysql.DATA_DIRECTORY, "")
+        if old != volume:
+            new_id = session.engine.replace_container(container.id, {old: volume})
+            if container.is_running:
+                session.engine.start_container(new_id)
+    if not running:
+        return False
+    session.events.emit(Event(mysql.NAME, Status.WORKING, "starting on the other data"))
+    wait_until_answers(session, project, running[0])
+    return True
+
+
+def wait_until_answers(session: Session, project: Project, container: ObservedContainer) -> None:
+    """Return once the database answers that was started just now; `container` is how it ran before."""
+    port = container.ports.get(mysql.PORT)
+    if port is None or not wait_for_greeting(
+        session.settings.bind, port, GREETING_SECONDS, lambda: _died(session)
+    ):
+        # The long way, which ends with the reason: no published port, or no greeting.
+        service = project.service(mysql.NAME)
+        Ascent(session.engine, session.observe, (service,), session.events, DEFAULT_TIMEOUT).run()
+    session.events.emit(Event(mysql.NAME, Status.DONE, "answers"))
+
+
+def measure(session: Session, observed: ObservedState, memory: Memory) -> Discarded | None:
+    """How much the present data are, as far as their server says so."""
+    container = next(iter(observed.of(mysql.NAME)), None)
+    if memory.generation == 0 or container is None:
+        return None
+    volume = container.volumes.get(mysql.DATA_DIRECTORY, "")
+    if not container.is_running:
+        return Discarded(volume, None, None)
+    return Discarded(volume, *_tables_and_bytes(session, container))
+
+
+def _tables_and_bytes(session: Session, container: ObservedContainer) -> tuple[int | None, int | None]:
+    names = ", ".join(f"'{name}'" for name in session.settings.database.databases)
+    server = Server(session.engine, container.id, session.settings.database.root_password)
+    result = server.query(
+        "SELECT COUNT(*), COALESCE(SUM(data_length + index_length), 0) "
+        f"FROM information_schema.tables WHERE table_schema IN ({names})"
+    )
+    words = result.output.split()
+    if result.exit_status != 0 or len(words) != 2:
+        return None, None
+    return int(words[0]), int(float(words[1]))
+
+
+def _died(session: Session) -> bool:
+    return any(container.state == "exited" for container in session.observe().of(mysql.NAME))

@@ -1,0 +1,253 @@
+"""Dumps on the real engine: what goes in is there, what fails changes nothing, what comes out goes in again."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import http.server
+import lzma
+import random
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+
+from tests.e2e.conftest import SMALL_SEED
+from tests.e2e.support import LIVE, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.support import Stack
+
+MARIADB = """\
+/*M!999999\\- enable the sandbox mode */
+-- MariaDB dump 10.19-11.8.2-MariaDB, for debian-linux-gnu (x86_64)
+/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;
+/*!40101 SET NAMES utf8mb4 */;
+/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */;
+/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;
+/*M!100616 SET @OLD_NOTE_VERBOSITY=@@NOTE_VERBOSITY, NOTE_VERBOSITY=0 */;
+DROP TABLE IF EXISTS `child`;
+CREATE TABLE `child` (
+  `id` int(11) NOT NULL,
+  `parent` int(11) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `by_parent` (`parent`),
+  CONSTRAINT `f` FOREIGN KEY (`parent`) REFERENCES `parent` (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_uca1400_ai_ci;
+LOCK TABLES `child` WRITE;
+/*!40000 ALTER TABLE `child` DISABLE KEYS */;
+INSERT INTO `child` VALUES (1,7),(2,0);
+/*!40000 ALTER TABLE `child` ENABLE KEYS */;
+UNLOCK TABLES;
+DROP TABLE IF EXISTS `parent`;
+CREATE TABLE `parent` (
+  `id` int(11) NOT NULL AUTO_INCREMENT,
+  `text` varchar(90) COLLATE utf8mb4_uca1400_swedish_ai_ci DEFAULT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB AUTO_INCREMENT=8 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_uca1400_ai_ci;
+LOCK TABLES `parent` WRITE;
+INSERT INTO `parent` VALUES (0,'😀 DEFINER=`a`@`b` COLLATE utf8mb4_uca1400_ai_ci; /*M! x */'),
+(7,'it\\'s;\\n');
+UNLOCK TABLES;
+/*!50003 SET @saved_sql_mode = @@sql_mode */ ;
+/*!50003 SET sql_mode = 'STRICT_TRANS_TABLES,NO_AUTO_CREATE_USER' */ ;
+DELIMITER ;;
+/*!50003 CREATE*/ /*!50017 DEFINER=`gone`@`10.%`*/ /*!50003 TRIGGER counted BEFORE INSERT ON child FOR EACH ROW
+BEGIN SET NEW.id = NEW.id + 1; END */;;
+CREATE DEFINER=`gone`@`%` PROCEDURE `called`() BEGIN SELECT ';' ; SELECT COUNT(*) FROM parent; END ;;
+DELIMITER ;
+/*!50001 CREATE ALGORITHM=UNDEFINED */
+/*!50013 DEFINER=`gone`@`%` SQL SECURITY DEFINER */
+/*!50001 VIEW `seen` AS select `parent`.`text` AS `text` from `parent` */;
+-- Dump completed on 2026-11-23 10:00:00
+"""
+
+
+@pytest.fixture(scope="module")
+def database(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
+    """A project with two databases, of which only the server runs."""
+    stack = new_stack()
+    stack.write("fixtures/small.sql", SMALL_SEED)
+    stack.configure(database={"seed": ["fixtures/small.sql"], "databases": ["app", "other"]})
+    stack.up("databasemaster")
+    stack.engine.mysql("CREATE TABLE beside (id INT PRIMARY KEY); INSERT INTO beside VALUES (5)", "other")
+    yield stack
+    stack.remove()
+    LIVE.remove(stack)
+
+
+def state(stack: Stack) -> tuple[object, ...]:
+    """What must not change when an import fails."""
+    tables = stack.engine.mysql("SHOW TABLES")
+    return (tables, stack.memory["generation"], stack.engine.volumes(), stack.engine.starts())
+
+
+def test_a_dump_of_mariadb_replaces_the_data_and_undo_brings_them_back(database: Stack) -> None:
+    before = database.engine.mysql("SHOW TABLES")
+    dump = database.write("dumps/maria.sql", MARIADB)
+
+    result = database.run("db", "import", str(dump), "--json").ok().data
+
+    mysql = database.engine.mysql
+    assert result["serial"] is None
+    assert result["databases"] == ["app"]
+    assert result["carried_over"] == ["other"]
+    assert mysql("SELECT id, parent FROM child ORDER BY id") == [["1", "7"], ["2", "0"]]
+    assert mysql("SELECT COUNT(*) FROM seen") == [["2"]]
+    assert mysql("SELECT text FROM parent WHERE id = 0") == [
+        ["😀 DEFINER=`a`@`b` COLLATE utf8mb4_uca1400_ai_ci; /*M! x */"]
+    ]
+    assert mysql("SELECT HEX(text) FROM parent WHERE id = 7") == [[b"it's;\n".hex().upper()]]
+    definer = "SELECT definer FROM information_schema.triggers WHERE trigger_name = 'counted'"
+    assert mysql(definer)[0][0].startswith("root@")
+    assert "utf8mb4_sv_0900_ai_ci" in str(mysql("SHOW CREATE TABLE parent"))
+    assert mysql("SELECT id FROM beside", "other") == [["5"]]
+    assert database.engine.builders() == []
+
+    database.run("undo").ok()
+    assert mysql("SHOW TABLES") == before
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
+def test_standard_input_is_read_whatever_its_compression(
+    database: Stack, compress: Callable[[bytes], bytes]
+) -> None:
+    number = str(random.randrange(10**6))
+    sql = (
+        f"CREATE TABLE given (id INT PRIMARY KEY, t TEXT);\nINSERT INTO given VALUES ({number}, 'a\r\n;b');\n"
+    )
+    done = database.call("db", "import", "-", stdin=compress(sql.encode()))
+    assert done.returncode == 0, done.stderr.decode()
+    assert database.engine.mysql("SELECT id, HEX(t) FROM given") == [[number, b"a\r\n;b".hex().upper()]]
+
+
+def test_a_dump_is_fetched_from_a_url(database: Stack) -> None:
+    body = gzip.compress(b"CREATE TABLE fetched (id INT PRIMARY KEY);")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/dump" else 404)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        database.run("db", "import", f"{url}/dump").ok()
+        before = state(database)
+        assert database.run("db", "import", f"{url}/gone", "--json").error["code"] == "dump_unreadable"
+        server.shutdown()
+    assert database.engine.mysql("SHOW TABLES") == [["fetched"]]
+    assert state(database) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "dump_empty"),
+        (b"\x00\x01\x02" * 1000, "dump_no_sql"),
+        (b"PK\x03\x04" + b"x" * 1000, "dump_no_sql"),
+        (MARIADB.encode()[:-60], "dump_truncated"),
+        (gzip.compress(MARIADB.encode())[:-9], "dump_damaged"),
+        (zstandard.compress(MARIADB.encode())[:-9], "dump_damaged"),
+        (lzma.compress(MARIADB.encode())[:-9], "dump_damaged"),
+        (bz2.compress(MARIADB.encode())[:-9], "dump_damaged"),
+        (MARIADB.replace("utf8mb4_uca1400_ai_ci;", "klingon_ci;").encode(), "unknown_collation"),
+    ],
+)
+def test_what_cannot_be_loaded_changes_nothing(database: Stack, content: bytes, code: str) -> None:
+    dump = database.write("dumps/bad", content)
+    before = state(database)
+    outcome = database.run("db", "import", str(dump), "--json")
+    assert (outcome.code, outcome.error["code"]) == (1, code)
+    assert outcome.error["where"]
+    assert state(database) == before
+
+
+@pytest.mark.parametrize("is_parallel", [True, False])
+def test_an_error_on_the_last_line_names_it_and_changes_nothing(database: Stack, is_parallel: bool) -> None:
+    head, foot = ("-- MySQL dump 10.13\n", "-- Dump completed\n") if is_parallel else ("", "")
+    rows = "".join(f"INSERT INTO `t` VALUES ({n},'{'x' * 1000}\n;');\n" for n in range(5000))
+    sql = f"{head}CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `x` text,\n  PRIMARY KEY (`id`)\n) ENGINE=InnoDB;\n{rows}"
+    line = sql.count("\n") + 1
+    dump = database.write("dumps/last.sql", f"{sql}INSERT INTO `t` VALUES (4999,'again');\n{foot}")
+    before = state(database)
+
+    error = database.run("db", "import", str(dump), "--json").error
+
+    assert error["code"] == "import_failed"
+    assert error["where"].endswith(f"last.sql:{line}")
+    assert error["detail"]["statement"].startswith("INSERT INTO `t` VALUES (4999,'again')")
+    assert state(database) == before
+
+
+def test_what_is_exported_can_be_imported_again(database: Stack) -> None:
+    database.run("db", "import", str(database.write("dumps/maria.sql", MARIADB))).ok()
+    file = database.root / "dumps" / "out.sql.zst"
+    checksum = "CHECKSUM TABLE parent, child"
+    before = database.engine.mysql(checksum)
+    result = database.run("db", "export", str(file), "--json").ok().data
+    assert result["databases"] == ["app", "other"]
+    assert result["compression"] == "zst"
+    database.engine.mysql("DELETE FROM child; DROP VIEW seen")
+    database.run("db", "import", str(file)).ok()
+    assert database.engine.mysql(checksum) == before
+    assert database.engine.mysql("SELECT COUNT(*) FROM seen") == [["2"]]
+    assert database.engine.mysql("SELECT id FROM beside", "other") == [["5"]]
+    assert list(file.parent.glob(".*")) == []
+
+
+def test_an_export_without_data_or_tables_holds_the_rest(database: Stack) -> None:
+    database.run("db", "import", str(database.write("dumps/maria.sql", MARIADB))).ok()
+    done = database.call("db", "export", "--no-data", "--database", "app", "--exclude", "child")
+    text = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert "CREATE TABLE `parent`" in text
+    assert "INSERT INTO" not in text
+    assert "`child`" not in text.split("TRIGGER", maxsplit=1)[0]
+    missing = database.run("db", "export", str(database.root / "x.sql"), "--database", "nope", "--json")
+    assert missing.error["code"] == "export_failed"
+    assert not (database.root / "x.sql").exists()
+
+
+def test_a_killed_import_leaves_the_data_and_the_next_one_works(database: Stack) -> None:
+    rows = "".join(f"INSERT INTO t VALUES ({n});\n" for n in range(200_000))
+    dump = database.write("dumps/long.sql", f"CREATE TABLE t (id INT PRIMARY KEY);\n{rows}")
+    tables = database.engine.mysql("SHOW TABLES")
+    with database.spawned("db", "import", str(dump)) as process:
+        until(lambda: database.engine.builders() or process.process.poll() is not None, "the builder runs")
+        process.kill()
+    assert database.engine.mysql("SHOW TABLES") == tables
+    database.run("db", "import", str(database.write("dumps/maria.sql", MARIADB))).ok()
+    assert database.engine.builders() == []
+    assert database.engine.count("parent") == 2
+
+
+def test_branches_and_prompt(database: Stack) -> None:
+    rows = database.run("db", "branches", "--json").ok().data["branches"]
+    assert rows[0]["state"] == "current"
+    assert rows[0]["generation"] == database.memory["generation"]
+    assert {row["volume"] for row in rows} <= database.engine.volumes()
+    done = database.call("db", "shell", "--", "-N", "-e", "SELECT DATABASE()")
+    assert (done.returncode, done.stdout.decode().strip()) == (0, "app")
+
+
+def test_data_of_a_server_elsewhere_are_not_touched(database: Stack) -> None:
+    dump = database.write("dumps/maria.sql", MARIADB)
+    before = state(database)
+    settings = {"environment": {"DB_HOST": "production.example.com", "DB_USER": "root", "DB_PWD": "toor"}}
+    database.configure(
+        database={"seed": ["fixtures/small.sql"], "databases": ["app", "other"]}, backend=settings
+    )
+    for command in (("db", "import", str(dump)), ("reset-db",), ("undo",)):
+        outcome = database.run(*command, "--json")
+        assert outcome.code == 6
+        assert "production.example.com" in outcome.error["message"]
+    database.configure(database={"seed": ["fixtures/small.sql"], "databases": ["app", "other"]})
+    assert state(database) == before
