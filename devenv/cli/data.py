@@ -82,7 +82,7 @@ def show_gc(output: Output, result: GcResult) -> None:
 
 def show_reset(output: Output, result: ResetResult) -> None:
     """What is there now, and what was discarded."""
-    how = "seeded anew" if result.seeded else f"a {result.driver} branch of snapshot {result.snapshot}"
+    how = "seeded anew" if result.seeded else f"a branch of snapshot {result.snapshot}, by {result.driver}"
     output.print(f"the database is as it was seeded, after {result.seconds:.2f} s ({how}):")
     for step in result.seed_steps:
         output.print(f"  {step}")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.database.branches import copy_snapshot
-from devenv.database.seed import LoadFile, RunCommand, SeedStep
+from devenv.database.seed import MIGRATION, STEP, LoadFile, RunCommand, SeedStep
 from devenv.database.server import Server, quoted
-from devenv.database.snapshots import DATA, ROOT, Snapshot, SnapshotStore
+from devenv.database.snapshots import DATA, ROOT, Origin, Snapshot, SnapshotStore
 from devenv.database.sqlfile import chunks, first_error, statement_at
 from devenv.engine.api import ContainerRequest, Engine
 from devenv.errors import SeedError
@@ -34,7 +34,7 @@ MARKER_STATEMENTS = (
 class SeedRequest:
     """A snapshot to build: the server's image and options, the steps, and where they run.
 
-    `base` is a snapshot to go on from; its steps that load files are done already, commands run again.
+    `base` is a snapshot to go on from, whose steps are done already.
     """
 
     project: str
@@ -57,6 +57,20 @@ class SeedRequest:
     def builder(self) -> str:
         """Name of the container that builds, which is its host name too."""
         return f"{self.project}-database-build"
+
+    @property
+    def todo(self) -> tuple[SeedStep, ...]:
+        """The steps that the base has not done; its commands run again where a migration was added."""
+        if self.base is None:
+            return tuple(self.steps)
+        known = self.base.inputs or {}
+        done = sum(name.startswith(STEP) for name in known)
+        migrates = any(name.startswith(MIGRATION) for name in self.inputs.keys() - known.keys())
+        return tuple(
+            step
+            for number, step in enumerate(self.steps)
+            if number >= done or (migrates and isinstance(step, RunCommand))
+        )
 
     @property
     def command_runner(self) -> str:
@@ -93,7 +107,7 @@ def build_snapshot(engine: Engine, store: SnapshotStore, request: SeedRequest, e
             bytes=size,
             server=version,
             created=request.created,
-            origin="seed",
+            origin=Origin.SEED if request.steps else Origin.EMPTY,
             inputs=request.inputs,
         )
     )
@@ -127,10 +141,8 @@ def _fill(engine: Engine, server: Server, request: SeedRequest, events: EventSin
     events.emit(Event(RESOURCE, Status.WORKING, start))
     server.wait_ready(INITIALISE_SECONDS)
     _create_databases(server, request.databases)
-    for number, step in enumerate(request.steps, start=1):
-        if isinstance(step, LoadFile) and request.base is not None:
-            continue
-        events.emit(Event(RESOURCE, Status.WORKING, f"seed {number} of {len(request.steps)}: {step}"))
+    for number, step in enumerate(request.todo, start=1):
+        events.emit(Event(RESOURCE, Status.WORKING, f"seed {number} of {len(request.todo)}: {step}"))
         _run_step(engine, server, request, step)
     return server.query("SELECT VERSION()").output.strip()
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from devenv.database.catalogue import uses
+from devenv.database.snapshots import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +102,7 @@ def _branches(found: Inventory, budget: Budget, *, undo_too: bool) -> tuple[Item
 
 def _snapshots(found: Inventory, databases: Sequence[ObservedVolume]) -> tuple[Item, ...]:
     """Snapshots without a name that no branch uses; the newest seed stays, and what is wanted next."""
-    seeds = [one for one in found.snapshots if one.origin == "seed"]
+    seeds = [one for one in found.snapshots if one.origin == Origin.SEED]
     kept = {*found.wanted, *(one.key for one in seeds[-1:])}
     return tuple(
         Item(Kind.SNAPSHOT, one.key, one.bytes, f"no branch uses it ({one.origin} of {one.created})")

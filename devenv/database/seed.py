@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Part of every key: raised when the same inputs would give other data."""
+STEP = "step "
+MIGRATION = "migration:"
+"""How the names of inputs begin that are a step, with its number, or a file with a migration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +70,21 @@ def expand(seed: Sequence[SeedFile | SeedCommand], root: Path, database: str) ->
 
 
 def seed_inputs(
-    steps: Iterable[SeedStep], code: Iterable[Path], image_id: str, options: Sequence[str]
+    steps: Iterable[SeedStep], code: Iterable[Path], image: str, options: Sequence[str]
 ) -> dict[str, str]:
     """All that decides what the seed's data will be, by name: the server, every step, every migration.
 
-    Migrations are the `migrations/*.py` below the folders in `code`; their names start with `migration:`.
+    `image` is its content, see `Obtained`. Migrations are the `migrations/*.py` below the folders in `code`.
     """
-    inputs = {"format": str(FORMAT), "image": image_id, "options": _short(json.dumps(list(options)).encode())}
+    inputs = {"format": str(FORMAT), "image": image, "options": _short(json.dumps(list(options)).encode())}
     for number, step in enumerate(steps):
         if isinstance(step, LoadFile):
-            inputs[f"step {number}: load into {step.database}"] = _hash_of(step.path)
+            inputs[f"{STEP}{number}: load into {step.database}"] = _hash_of(step.path)
         else:
-            inputs[f"step {number}: run in {step.service}"] = step.command
+            inputs[f"{STEP}{number}: run in {step.service}"] = step.command
     for folder in code:
         for path in sorted(folder.glob("**/migrations/*.py")):
-            inputs[f"migration:{path.relative_to(folder).as_posix()}"] = _hash_of(path)
+            inputs[f"{MIGRATION}{path.relative_to(folder).as_posix()}"] = _hash_of(path)
     return inputs
 
 

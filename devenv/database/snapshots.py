@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from devenv.database.seed import MIGRATION, STEP
 from devenv.engine.api import ContainerRequest
 from devenv.errors import OperationError
 from devenv.model import Label
@@ -53,12 +55,20 @@ class Key:
     INPUTS = "devenv.snapshot.inputs"
 
 
+class Origin(StrEnum):
+    """What made a snapshot: a seed, a seed of nothing, or a user who saved his data."""
+
+    SEED = "seed"
+    EMPTY = "empty"
+    SAVE = "save"
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One snapshot: what it was made from, by what, when, and how large it is.
 
-    `origin` is "seed", "save" or "import"; `inputs` are the parts of a seed's key, by which a later seed
-    finds out that it only adds to this one. `project` is None for a seed, which all environments share.
+    `inputs` are the parts of a seed's key, by which a later seed finds out that it only adds to this one.
+    `project` is None for a seed, which all environments share.
     """
 
     key: str
@@ -66,6 +76,7 @@ class Snapshot:
     server: str
     created: str
     origin: str
+    """One of `Origin`; another only in what a later devenv made."""
     name: str | None = None
     project: str | None = None
     inputs: Mapping[str, str] | None = None
@@ -247,19 +258,21 @@ def run_worker(engine: Engine, request: ContainerRequest) -> ExecResult:
 
 
 def nearest(snapshots: Sequence[Snapshot], inputs: Mapping[str, str]) -> Snapshot | None:
-    """The snapshot that a seed of these inputs can go on from: the same but for added migrations.
+    """The snapshot that a seed of these inputs can go on from: the same but for migrations and later steps.
 
-    Of several the one with the most migrations. Inputs whose name starts with `migration:` may be fewer in
-    the snapshot; all others must be equal.
+    Of several the one that has most of it already. An empty server's is one of them.
     """
     candidates = [
         snapshot
         for snapshot in snapshots
-        if snapshot.origin == "seed" and snapshot.inputs and _is_prefix(snapshot.inputs, inputs)
+        if snapshot.origin in {Origin.SEED, Origin.EMPTY}
+        and snapshot.inputs
+        and _is_prefix(snapshot.inputs, inputs)
     ]
     return max(candidates, key=lambda snapshot: len(snapshot.inputs or {}), default=None)
 
 
 def _is_prefix(old: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """Whether all of the old is in the new, and only migrations and steps are added: steps behind its last."""
     kept = all(new.get(name) == value for name, value in old.items())
-    return kept and all(name.startswith("migration:") for name in new.keys() - old.keys())
+    return kept and all(name.startswith((STEP, MIGRATION)) for name in new.keys() - old.keys())

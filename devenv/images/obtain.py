@@ -40,6 +40,11 @@ class Obtained:
     source: Source
     id: str
 
+    @property
+    def content(self) -> str:
+        """What it is made of: a recipe's fingerprint, which is the same on every machine, else the image's id."""
+        return self.reference if self.source is Source.BUILT else self.id
+
 
 @dataclass(frozen=True)
 class ImageOrder:

@@ -23,6 +23,7 @@ from devenv.environments.registry import Registry
 from devenv.errors import OperationError
 from devenv.events import Event, Status
 from devenv.model import Label
+from devenv.operations.leftovers import remove_helpers
 from devenv.project import labels
 from devenv.render.compose import network_labels, volume_labels
 from devenv.services import mysql
@@ -30,6 +31,7 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from devenv.engine.api import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.model import Project
@@ -60,9 +62,15 @@ def branch_seed(session: Session, project: Project, images: Mapping[str, Obtaine
     """
     begun = time.monotonic()
     steps = session.seed_steps()
-    inputs = session.seed_inputs(steps, images["database"].id)
+    inputs = session.seed_inputs(steps, images["database"].content)
     store = SnapshotStore(session.engine, images["database"].reference)
-    snapshot, built = _seed_snapshot(session, store, project, images, steps, inputs)
+    remove_helpers(session)
+    try:
+        snapshot, built = _seed_snapshot(session, store, project, images, steps, inputs)
+    except BaseException:
+        # Compose makes all volumes of the project for a command of the seed, the one to come too.
+        remove_branch(session.engine, _volume_name(project))
+        raise
     choice = make_branch(session, store, project, snapshot)
     remember_branch(session, _generation(project), snapshot.key)
     seconds = time.monotonic() - begun
@@ -77,7 +85,7 @@ def empty_snapshot(
     """The snapshot of a server that was initialised and has no data but empty databases; built if missing."""
     database = session.settings.database
     options = (*mysql.server_flags(session.settings), database.root_password, *database.databases)
-    inputs = seed_inputs((), (), images["database"].id, options)
+    inputs = seed_inputs((), (), images["database"].content, options)
     return _seed_snapshot(session, store, project, images, (), inputs)[0]
 
 
@@ -124,6 +132,20 @@ def remember_branch(session: Session, generation: int, snapshot_key: str) -> Mem
     return session.workspace.remember(
         generation=generation, snapshot=snapshot_key, former=former[: session.settings.database.undo.keep]
     )
+
+
+def forget_older(session: Session, observed: ObservedState) -> None:
+    """Remove the branches that are neither in use nor kept for `undo`."""
+    memory = session.workspace.recall()
+    kept = {memory.generation, *(generation for generation, _ in memory.former)}
+    for volume in observed.volumes:
+        generation = volume.labels.get(Label.GENERATION, "")
+        if (
+            volume.labels.get(Label.KIND) == "database"
+            and generation.isdigit()
+            and int(generation) not in kept
+        ):
+            remove_branch(session.engine, volume.name)
 
 
 def _seed_snapshot(

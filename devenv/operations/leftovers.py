@@ -12,7 +12,7 @@ TASKS = ("build", "save", "upgrade", "version", "measure", "import")
 
 def helper_names(project: str) -> tuple[str, ...]:
     """The names of an environment's helpers; which of them are there the engine knows."""
-    return tuple(f"{project}-database-{task}" for task in TASKS)
+    return (*(f"{project}-database-{task}" for task in TASKS), f"{project}-seed-command")
 
 
 def remove_helpers(session: Session) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
 from devenv.model import Label
+from devenv.operations.data import forget_older
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.session import configured_ports
 from devenv.operations.up import DEFAULT_TIMEOUT, recover_generation
@@ -73,6 +74,7 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
         removed: tuple[str, ...] = ()
         if volumes:
             put_data_aside(session, memory)
+            forget_older(session, observed)
             removed = tuple(volume.name for volume in others)
             for name in removed:
                 session.engine.remove_volume(name)

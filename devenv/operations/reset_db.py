@@ -6,10 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devenv.database.branches import remove_branch
 from devenv.errors import OperationError
-from devenv.model import Label
-from devenv.operations.data import branch_seed
+from devenv.operations.data import branch_seed, forget_older
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.switch import Discarded, measure, switch_volume
 from devenv.operations.up import next_generation, obtain, recover_generation
@@ -106,20 +104,6 @@ def undo(session: Session) -> UndoResult:
         seconds=time.monotonic() - begun,
         running=running,
     )
-
-
-def forget_older(session: Session, observed: ObservedState) -> None:
-    """Remove the branches that are neither in use nor kept for `undo`."""
-    memory = session.workspace.recall()
-    kept = {memory.generation, *(generation for generation, _ in memory.former)}
-    for volume in observed.volumes:
-        generation = volume.labels.get(Label.GENERATION, "")
-        if (
-            volume.labels.get(Label.KIND) == "database"
-            and generation.isdigit()
-            and int(generation) not in kept
-        ):
-            remove_branch(session.engine, volume.name)
 
 
 def _last_former(session: Session, observed: ObservedState, memory: Memory) -> tuple[int, str]:

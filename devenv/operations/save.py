@@ -12,7 +12,7 @@ from devenv.database import capture
 from devenv.database.capture import Way, choose_way
 from devenv.database.catalogue import check_name, refuse_taken
 from devenv.database.server import Server
-from devenv.database.snapshots import ROOT, Key, Snapshot, SnapshotStore
+from devenv.database.snapshots import ROOT, Key, Origin, Snapshot, SnapshotStore
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError
 from devenv.events import Event, Status
@@ -135,7 +135,7 @@ def _save(
             bytes=size,
             server=version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            origin="save",
+            origin=Origin.SAVE,
             name=name,
             project=session.identity.project,
             inputs={},

@@ -110,11 +110,11 @@ class Session:
         """The seed's steps; raises SeedError for a pattern without a file."""
         return expand(self.settings.database.seed, self.root, self.settings.database.databases[0])
 
-    def seed_inputs(self, steps: tuple[SeedStep, ...], image_id: str) -> dict[str, str]:
+    def seed_inputs(self, steps: tuple[SeedStep, ...], image: str) -> dict[str, str]:
         """All that decides what the seed's data would be now."""
         database = self.settings.database
         options = (*mysql.server_flags(self.settings), database.root_password, *database.databases)
-        return seed_inputs(steps, self.mapped_folders, image_id, options)
+        return seed_inputs(steps, self.mapped_folders, image, options)
 
     def located(self, error: DevenvError, *path: str | int) -> DevenvError:
         """The error with the place in `devenv.yaml` that it is about."""

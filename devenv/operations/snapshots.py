@@ -15,9 +15,9 @@ from devenv.database.versions import Fit, fit, version_of_banner
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
-from devenv.operations.data import make_branch, remember_branch
+from devenv.operations.data import forget_older, make_branch, remember_branch
 from devenv.operations.guard import refuse_foreign_server
-from devenv.operations.reset_db import forget_older, project_on
+from devenv.operations.reset_db import project_on
 from devenv.operations.switch import Discarded, measure, switch_volume
 from devenv.operations.up import next_generation, obtain, recover_generation
 from devenv.project import database_volume
@@ -159,7 +159,7 @@ def delete(session: Session, reference: str, confirm: Callable[[str], bool]) -> 
 def image_version(session: Session, image: Obtained) -> str:
     """The version of an image's server: known from a seed that it made, else asked for."""
     for snapshot in _store(session).all():
-        if snapshot.origin == "seed" and (snapshot.inputs or {}).get("image") == image.id:
+        if (snapshot.inputs or {}).get("image") == image.content:
             return snapshot.server
     return version_of_banner(capture.banner(session.engine, image.reference, session.identity.project))
 

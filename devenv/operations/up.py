@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from devenv.database.seed import RunCommand
@@ -75,6 +75,7 @@ def dry_run(session: Session, options: UpOptions) -> Plan:
     info = session.engine.info()
     memory = session.workspace.recall()
     observed = session.observe()
+    memory = replace(memory, generation=memory.generation or generation_in_use(session, observed))
     ports = session.choose_ports(observed, memory)
     project = session.project({choice.key: choice.port for choice in ports}, memory.generation, info)
     services = _selected(project, options.services)
@@ -191,16 +192,20 @@ def obtain(
 
 
 def recover_generation(session: Session, observed: ObservedState) -> Memory:
-    """The memory; where it was lost, the data that the database's container was made for."""
+    """The memory; where it was lost, the data that the database's container was made for, from now on."""
     memory = session.workspace.recall()
-    if memory.generation:
-        return memory
+    generation = memory.generation or generation_in_use(session, observed)
+    return memory if generation == memory.generation else session.workspace.remember(generation=generation)
+
+
+def generation_in_use(session: Session, observed: ObservedState) -> int:
+    """The generation of the data that the database's container was made for, 0 where there is none."""
     for container in observed.of(mysql.NAME):
         volume = container.volumes.get(mysql.DATA_DIRECTORY, "")
         tail = volume.rpartition("_")[2]
         if volume.startswith(f"{session.identity.project}_database_") and tail.isdigit():
-            return session.workspace.remember(generation=int(tail))
-    return memory
+            return int(tail)
+    return 0
 
 
 def next_generation(session: Session, observed: ObservedState) -> int:

@@ -483,7 +483,7 @@ def test_reset_db(shop: Shop) -> None:
         shop.run("reset-db"),
         0,
         """
-        the database is as it was seeded, after 0.00 s (a reflink branch of snapshot <key>):
+        the database is as it was seeded, after 0.00 s (a branch of snapshot <key>, by reflink):
           seed.sql
           backend: python manage.py migrate
         discarded: 12 tables, 3.0 MB, put aside in shop_database_1; `devenv undo` brings it back

@@ -51,14 +51,15 @@ def test_reset_db_gives_every_row_counter_and_definition_of_a_fresh_seed(born: B
     assert stack.engine.builders() == []
 
 
-def test_a_second_reset_keeps_only_the_data_before_it(own: Stack) -> None:
+def test_resets_keep_as_many_former_data_as_undo_is_to_bring_back(own: Stack) -> None:
+    own.configure(database={"seed": ["fixtures/small.sql"], "undo": {"keep": 2}})
     own.up("databasemaster")
-    for _ in range(2):
-        before = own.run("status", "--json").data["database"]["branch"]
+    branches = [own.run("status", "--json").data["database"]["branch"]]
+    for _ in range(4):
         own.engine.mysql("DROP TABLE kept")
-        after = own.run("reset-db", "--json").ok().data["volume"]
+        branches.append(own.run("reset-db", "--json").ok().data["volume"])
         assert own.engine.count("kept") == 3
-        assert own.engine.database_volumes() == {before, after}
+        assert own.engine.database_volumes() == set(branches[-3:])
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ MOMENTS = {
 }
 
 
+def new_parameter() -> dict[str, int]:
+    """A parameter that makes the seed another one than any before, so that no snapshot is there to go on from."""
+    return {"max_connections": 200 + int.from_bytes(os.urandom(2))}
+
+
 def assert_clean(outcome: Outcome) -> None:
     assert outcome.code == 130, outcome
     assert "Traceback" not in outcome.err
@@ -47,7 +52,7 @@ def assert_next_up_completes(stack: Stack) -> None:
 def test_ctrl_c_while_seeding_is_clean(own: Stack, moment: str) -> None:
     seed, words = MOMENTS[moment]
     own.write(SLOW, SLOW_SQL)
-    own.configure(database={"seed": seed})
+    own.configure(database={"seed": seed, "parameters": new_parameter()})
 
     with own.spawned("up", "databasemaster") as process:
         process.err.until(words)
@@ -94,7 +99,7 @@ def test_ctrl_c_while_containers_are_created_is_clean(stack: Stack) -> None:
 
 def test_a_kill_while_seeding_leaves_nothing_that_counts_as_data(own: Stack) -> None:
     own.write(SLOW, SLOW_SQL)
-    own.configure(database={"seed": [KEPT, SLOW]})
+    own.configure(database={"seed": [KEPT, SLOW], "parameters": new_parameter()})
 
     with own.spawned("up", "databasemaster") as process:
         process.err.until(f"seed 2 of 2: {SLOW}")
@@ -112,7 +117,7 @@ def test_a_kill_while_resetting_leaves_the_old_data_in_use(own: Stack) -> None:
     own.configure(database={"seed": [KEPT, SLOW]})
 
     with own.spawned("reset-db") as process:
-        process.err.until(f"seed 2 of 2: {SLOW}")
+        process.err.until(f"seed 1 of 1: {SLOW}")
         os.killpg(process.process.pid, signal.SIGKILL)
         process.wait(10)
 

@@ -149,7 +149,8 @@ class Daemon(Volumes):
         with self._translated("replace a container"):
             api = self._client.api
             old = api.inspect_container(container_id)
-            config = {**old["Config"], "HostConfig": _with_volumes(old["HostConfig"], volumes)}
+            config = {**old["Config"], "Image": _image_of(api, old)}
+            config["HostConfig"] = _with_volumes(old["HostConfig"], volumes)
             config["NetworkingConfig"] = {"EndpointsConfig": _endpoints(old)}
             self.remove_container(container_id)
             return str(api.create_container_from_config(config, old["Name"].lstrip("/"))["Id"])
@@ -191,6 +192,18 @@ def observed_container(raw: Mapping[str, Any]) -> ObservedContainer:
         },
         addresses=tuple(sorted(net["IPAddress"] for net in networks.values() if net.get("IPAddress"))),
     )
+
+
+def _image_of(api: Any, old: Mapping[str, Any]) -> str:
+    """A container's image by its tag where that still means the same: a rebuilt one comes with `up` only."""
+    from docker.errors import ImageNotFound
+
+    tag = str(old["Config"]["Image"])
+    try:
+        means = api.inspect_image(tag)["Id"]
+    except ImageNotFound:
+        means = None
+    return tag if means == old["Image"] else str(old["Image"])
 
 
 def _with_volumes(host_config: Mapping[str, Any], volumes: Mapping[str, str]) -> dict[str, Any]:

@@ -138,14 +138,41 @@ def test_the_whole_build_in_its_order(engine: FakeEngine, request_: SeedRequest,
     assert engine.volume_labels[VOLUME] == {Label.KIND: "snapshot-data", Key.KEY: KEY}
 
 
+STEPS = {"step 0: load into app": "1", "step 1: run in backend": "c", "step 2: load into stock": "2"}
+
+
+@pytest.mark.parametrize(
+    ("done", "added", "todo"),
+    [
+        (STEPS, {"migration:one": "1"}, ["backend: python manage.py migrate"]),
+        ({}, STEPS, ["one.sql", "backend: python manage.py migrate", "two.sql"]),
+        ({"step 0: load into app": "1"}, STEPS, ["backend: python manage.py migrate", "two.sql"]),
+        ({name: STEPS[name] for name in list(STEPS)[:2]}, STEPS, ["two.sql"]),
+        (
+            {name: STEPS[name] for name in list(STEPS)[:2]},
+            STEPS | {"migration:one": "1"},
+            ["backend: python manage.py migrate", "two.sql"],
+        ),
+    ],
+)
+def test_what_the_base_has_done_is_not_done_again(
+    request_: SeedRequest, done: dict[str, str], added: dict[str, str], todo: list[str]
+) -> None:
+    base = replace(BASE, inputs={"image": "1", **done})
+    request = replace(request_, base=base, inputs={"image": "1", **done, **added})
+    assert [str(step) for step in request.todo] == todo
+
+
 def test_it_goes_on_from_the_nearest_snapshot_with_the_commands_only(
     engine: FakeEngine, request_: SeedRequest, clock: Clock
 ) -> None:
+    base = replace(BASE, inputs={"image": "1", **STEPS})
+    request_ = replace(request_, inputs={**(base.inputs or {}), "migration:one": "1"})
     sink = RecordingSink()
     engine.create_volume(BASE.volume, {})
     seen: list[FakeContainer] = []
     engine.when(f"run {BUILDER}", lambda: seen.extend(engine.containers.values()))
-    build(engine, replace(request_, base=BASE), sink)
+    build(engine, replace(request_, base=base), sink)
     copying = engine.executed[0]
     assert (copying.container, copying.command[2]) == (
         WORKER,
@@ -156,7 +183,7 @@ def test_it_goes_on_from_the_nearest_snapshot_with_the_commands_only(
     assert engine.called("run once") == ["run once backend: sh -c python manage.py migrate"]
     assert sink.lines[:2] == [
         "working database: going on from snapshot fedcba9876543210",
-        "working database: seed 2 of 3: backend: python manage.py migrate",
+        "working database: seed 1 of 1: backend: python manage.py migrate",
     ]
     assert BASE.volume in engine.volume_labels
     assert clock.waits == 0

@@ -140,11 +140,12 @@ def of_inputs(inputs: dict[str, str], key: str = "a", origin: str = "seed") -> S
         (BASE | {"image": "2"}, False),
         (BASE | {"step 0": "b"}, False),
         (BASE | {"step 1": "b"}, False),
-        ({"image": "1", "migration:one": "1"}, False),
+        ({"image": "1", "migration:one": "1"}, True),
+        ({"image": "1"}, True),
         ({}, False),
     ],
 )
-def test_only_added_migrations_let_a_seed_go_on(inputs: dict[str, str], fits: bool) -> None:
+def test_only_added_migrations_and_steps_let_a_seed_go_on(inputs: dict[str, str], fits: bool) -> None:
     snapshot = of_inputs(inputs)
     assert nearest((snapshot,), BASE | {"migration:two": "2"}) is (snapshot if fits else None)
 
@@ -157,5 +158,6 @@ def test_the_one_with_the_most_migrations_is_the_nearest() -> None:
 
 
 @pytest.mark.parametrize("origin", ["save", "import"])
-def test_only_seeds_are_gone_on_from(origin: str) -> None:
+def test_only_seeds_and_empty_servers_are_gone_on_from(origin: str) -> None:
     assert nearest((of_inputs(BASE, origin=origin),), BASE) is None
+    assert nearest((of_inputs(BASE, origin="empty"),), BASE) is not None
