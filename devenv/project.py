@@ -59,6 +59,11 @@ def database_volume(project_name: str, generation: int) -> str:
     return f"{project_name}_database_{generation}"
 
 
+def spare_name(project_name: str) -> str:
+    """The container of the database's spare; Compose takes it for another of the service's."""
+    return f"{project_name}-database-spare"
+
+
 def labels(identity: Identity, kind: str) -> dict[str, str]:
     """The labels of everything that belongs to an environment."""
     return {

@@ -328,8 +328,12 @@ class FakeEngine:
                 mounted[mount["target"]] = volume
         ports = dict(_published(port) for port in definition.get("ports") or ())
         for number in self._numbers(document["name"], service, _replicas(definition)):
-            name = f"{document['name']}-{service}-{number}"
-            before = self.containers.get(name)
+            place = (document["name"], service, number)
+            found = (
+                one for one in self.containers.values() if (one.project, one.service, one.number) == place
+            )
+            before = next(found, None)
+            name = before.name if before else "-".join(map(str, place))
             if before and (before.definition, before.image_id) == (definition, image.id):
                 continue
             on_line(f"Container {name}  {'Recreated' if before else 'Created'}")
@@ -548,6 +552,33 @@ class FakeEngine:
         identity = self._identity(old.name)
         self.containers[old.name] = replace(old, id=identity, volumes=mounted, turns=[Turn(None, "created")])
         return identity
+
+    def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
+        old = self._container(container_id, "duplicate")
+        self._called(f"duplicate {old.name} as {name}")
+        mounted = {path: volumes.get(volume, volume) for path, volume in old.volumes.items()}
+        for volume in mounted.values():
+            self.volume_labels.setdefault(volume, {})
+        identity = self._identity(name)
+        self.containers[name] = replace(
+            old,
+            id=identity,
+            name=name,
+            number=old.number + 1,
+            volumes=mounted,
+            networks=(),
+            ports={},
+            turns=[Turn(None, "created")],
+        )
+        return identity
+
+    def substitute_container(self, container_id: str, substitute_id: str) -> None:
+        old = self._container(container_id, "substitute")
+        new = self._container(substitute_id, "substitute")
+        self._called(f"substitute {old.name} by {new.name}")
+        del self.containers[old.name]
+        del self.containers[new.name]
+        self.containers[old.name] = replace(new, name=old.name, networks=old.networks, ports=old.ports)
 
     def volumes(self, label: str) -> tuple[ObservedVolume, ...]:
         self._called(f"volumes {label}")

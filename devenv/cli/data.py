@@ -16,13 +16,21 @@ if TYPE_CHECKING:
     from devenv.operations.reset_db import ResetResult
 
 
-def reset_db(ctx: typer.Context) -> None:
+def reset_db(
+    ctx: typer.Context,
+    spare: Annotated[
+        bool,
+        typer.Option(
+            "--spare", help="Then start a second server on fresh data: the next reset only switches."
+        ),
+    ] = False,
+) -> None:
     """Bring the database back to the state in which it was seeded."""
     from devenv.operations.reset_db import reset_db as operation
 
     context: Context = ctx.obj
     with context.output.progress() as events:
-        result = operation(context.session(events))
+        result = operation(context.session(events), spare=spare)
     context.output.result("devenv.reset-db/1", result, lambda: show_reset(context.output, result))
 
 
@@ -82,7 +90,12 @@ def show_gc(output: Output, result: GcResult) -> None:
 
 def show_reset(output: Output, result: ResetResult) -> None:
     """What is there now, and what was discarded."""
-    how = "seeded anew" if result.seeded else f"a branch of snapshot {result.snapshot}, by {result.driver}"
+    spare = ", the spare" if result.from_spare else ""
+    how = (
+        "seeded anew"
+        if result.seeded
+        else f"a branch of snapshot {result.snapshot}, by {result.driver}{spare}"
+    )
     output.print(f"the database is as it was seeded, after {result.seconds:.2f} s ({how}):")
     for step in result.seed_steps:
         output.print(f"  {step}")

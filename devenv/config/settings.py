@@ -177,6 +177,10 @@ class Database(Section):
     ] = Field({}, description="Server variables, as in production's parameter group.")
     seed: tuple[Seed, ...] = Field((), description="The steps that fill it, in order.")
     undo: Undo = Field(Undo(), description="What is kept of former data.")
+    spare: bool = Field(
+        False,
+        description="Keep a second server started on fresh data, so that reset-db only switches (230 MB).",
+    )
 
 
 class Mail(Section):

@@ -111,6 +111,8 @@ class ObservedState:
 
     containers: tuple[ObservedContainer, ...] = ()
     volumes: tuple[ObservedVolume, ...] = ()
+    spare: ObservedContainer | None = None
+    """The database's spare, which is none of the service's containers until it takes the place of one."""
 
     def of(self, service_name: str) -> tuple[ObservedContainer, ...]:
         """The service's containers, by number."""
@@ -302,6 +304,18 @@ class Engine(Protocol):
         """Kill a container and make it anew, not started, with other volumes (new name by old); its id.
 
         All else stays as it was, so that Compose still takes it for the one that it made.
+        """
+
+    def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
+        """Make another container like one, not started, with other volumes (new name by old); its id.
+
+        It is on no network and publishes nothing yet. Compose takes it for the service's next replica.
+        """
+
+    def substitute_container(self, container_id: str, substitute_id: str) -> None:
+        """Kill and remove a container; its duplicate takes over name, networks, aliases and published ports.
+
+        Killed in between, the container is gone and the duplicate is there under its own name.
         """
 
     def volumes(self, label: str) -> tuple[ObservedVolume, ...]:

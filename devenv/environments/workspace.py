@@ -33,6 +33,7 @@ class Memory:
 
     `generation` numbers the volume with the database's data, 0 where there is none yet, and `snapshot` is
     the key that it is a branch of. `former` holds both for the data before, the last first: what `undo` has.
+    `spare` is the generation of the data that a spare has, 0 where there is none.
     """
 
     project: str | None = None
@@ -40,6 +41,7 @@ class Memory:
     generation: int = 0
     snapshot: str = ""
     former: tuple[tuple[int, str], ...] = ()
+    spare: int = 0
     pulled: tuple[str, ...] = ()
 
     @classmethod
@@ -54,6 +56,7 @@ class Memory:
             generation=raw["generation"] if isinstance(raw.get("generation"), int) else 0,
             snapshot=raw["snapshot"] if isinstance(raw.get("snapshot"), str) else "",
             former=_former(raw.get("former")),
+            spare=raw["spare"] if isinstance(raw.get("spare"), int) else 0,
             pulled=tuple(str(item) for item in pulled if item) if isinstance(pulled, list) else (),
         )
 

@@ -129,15 +129,19 @@ def remember_branch(session: Session, generation: int, snapshot_key: str) -> Mem
     former = memory.former
     if memory.generation:
         former = ((memory.generation, memory.snapshot), *former)
+    spare = 0 if memory.spare == generation else memory.spare
     return session.workspace.remember(
-        generation=generation, snapshot=snapshot_key, former=former[: session.settings.database.undo.keep]
+        generation=generation,
+        snapshot=snapshot_key,
+        former=former[: session.settings.database.undo.keep],
+        spare=spare,
     )
 
 
 def forget_older(session: Session, observed: ObservedState) -> None:
-    """Remove the branches that are neither in use nor kept for `undo`."""
+    """Remove the branches that are neither in use nor kept for `undo`, nor the spare's."""
     memory = session.workspace.recall()
-    kept = {memory.generation, *(generation for generation, _ in memory.former)}
+    kept = {memory.generation, memory.spare, *(generation for generation, _ in memory.former)}
     for volume in observed.volumes:
         generation = volume.labels.get(Label.GENERATION, "")
         if (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from devenv.database.branches import BRANCH_DRIVER
 from devenv.database.snapshots import Key
 from devenv.model import Label
+from devenv.operations.generations import recover_generation
 from devenv.operations.inside import running_container
-from devenv.operations.up import recover_generation
 from devenv.services import mysql
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from devenv.errors import DevenvError, RefusedError
 from devenv.events import Event, Status
 from devenv.images.obtain import resolve_all
 from devenv.model import Label
+from devenv.operations.generations import recover_generation
 from devenv.operations.leftovers import helper_names
 from devenv.operations.session import configured_ports
-from devenv.operations.up import recover_generation
 from devenv.project import database_volume
 from devenv.services import mysql
 
@@ -74,7 +74,8 @@ def gc(
 def _inventory(session: Session, observed: ObservedState, memory: Memory) -> Inventory:
     store = SnapshotStore(session.engine, "")
     kinds = {volume.name: volume.labels.get(Label.KIND) for volume in observed.volumes}
-    mounted = {name for container in observed.containers for name in container.volumes.values()}
+    containers = (*observed.containers, *((observed.spare,) if observed.spare else ()))
+    mounted = {name for container in containers for name in container.volumes.values()}
     current = {_volume(session, memory.generation), *mounted}
     branches = [name for name, kind in kinds.items() if kind == "database" and name not in current]
     unfinished = {

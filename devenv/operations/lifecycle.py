@@ -9,9 +9,10 @@ from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
 from devenv.model import Label
 from devenv.operations.data import forget_older
+from devenv.operations.generations import recover_generation
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.session import configured_ports
-from devenv.operations.up import DEFAULT_TIMEOUT, recover_generation
+from devenv.operations.up import DEFAULT_TIMEOUT
 from devenv.operations.wait import Ascent
 from devenv.project import database_volume
 from devenv.services import backend

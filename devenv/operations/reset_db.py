@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError
-from devenv.operations.data import branch_seed, forget_older
+from devenv.operations.data import branch_seed, forget_older, remember_branch
+from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
-from devenv.operations.switch import Discarded, measure, switch_volume
-from devenv.operations.up import next_generation, obtain, recover_generation
+from devenv.operations.spare import prepare_spare, spare_data
+from devenv.operations.switch import Discarded, measure, switch_to_spare, switch_volume
+from devenv.operations.up import obtain
 from devenv.project import database_volume
 from devenv.render.compose import MARK
 
@@ -33,6 +35,7 @@ class ResetResult:
     discarded: Discarded | None
     seconds: float
     running: bool
+    from_spare: bool
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class UndoResult:
     running: bool
 
 
-def reset_db(session: Session) -> ResetResult:
+def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
     """Branch off the seed's snapshot and switch to it; a seed that fails leaves the old data in use.
 
-    Backend and taskrunner keep running and reconnect. The data before are kept for `undo`.
+    Backend and taskrunner keep running and reconnect. The data before are kept for `undo`. A spare is used if
+    there is one; with `spare`, or where the settings say so, one is started for the next reset.
     """
     begun = time.monotonic()
     refuse_foreign_server(session)
@@ -59,15 +63,23 @@ def reset_db(session: Session) -> ResetResult:
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory)
+        started = spare_data(session, observed, images)
+        if started is not None:
+            project = project_on(session, info, observed, memory, memory.spare)
         text = session.render(project, images, info)
         if not session.workspace.compose_file.exists():
             session.workspace.write_compose_file(text, MARK)
         discarded = measure(session, observed, memory)
-        data = branch_seed(session, project, images)
+        if started is not None:
+            remember_branch(session, memory.spare, started.snapshot.key)
+        data = started or branch_seed(session, project, images)
         session.workspace.write_compose_file(text, MARK)
-        running = switch_volume(session, observed, project)
+        switch = switch_volume if started is None else switch_to_spare
+        running = switch(session, observed, project)
         seconds = time.monotonic() - begun
         forget_older(session, observed)
+        if spare or session.settings.database.spare:
+            prepare_spare(session, info, images)
     return ResetResult(
         volume=data.volume,
         snapshot=data.snapshot.key,
@@ -77,6 +89,7 @@ def reset_db(session: Session) -> ResetResult:
         discarded=discarded,
         seconds=seconds,
         running=running,
+        from_spare=started is not None,
     )
 
 

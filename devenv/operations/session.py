@@ -12,7 +12,7 @@ from devenv.environments.ports import PortChoice, choose_ports, find_free_port, 
 from devenv.errors import DevenvError, RefusedError
 from devenv.images.obtain import Bootstrap, ImageOrder, Obtained
 from devenv.model import Label, Project
-from devenv.project import Identity, assemble
+from devenv.project import Identity, assemble, spare_name
 from devenv.render import compose
 from devenv.services import mysql
 from devenv.services.placement import Placement
@@ -59,7 +59,7 @@ class Session:
 
     def observe(self) -> ObservedState:
         """What the engine has of this environment; refuses another folder's of the same name."""
-        observed = self.engine.observe(self.identity.project)
+        observed = _spare_apart(self.engine.observe(self.identity.project), self.identity.project)
         for container in observed.containers:
             owner = container.labels.get(Label.WORKTREE)
             if owner is not None and owner != self.identity.worktree and Path(owner).is_dir():
@@ -120,6 +120,16 @@ class Session:
         """The error with the place in `devenv.yaml` that it is about."""
         error.where = error.where or str(self.document.position_of(path))
         return error
+
+
+def _spare_apart(observed: ObservedState, project: str) -> ObservedState:
+    """The same state with the database's spare in its own place."""
+    name = spare_name(project)
+    return replace(
+        observed,
+        containers=tuple(one for one in observed.containers if one.name != name),
+        spare=next((one for one in observed.containers if one.name == name), None),
+    )
 
 
 def configured_ports(settings: Settings) -> dict[str, int]:

@@ -16,10 +16,11 @@ from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
 from devenv.operations.data import forget_older, make_branch, remember_branch
+from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import Discarded, measure, switch_volume
-from devenv.operations.up import next_generation, obtain, recover_generation
+from devenv.operations.up import obtain
 from devenv.project import database_volume
 from devenv.render.compose import MARK
 from devenv.services import mysql

@@ -51,6 +51,15 @@ def switch_volume(session: Session, observed: ObservedState, project: Project) -
     return True
 
 
+def switch_to_spare(session: Session, observed: ObservedState, project: Project) -> bool:
+    """Put the spare in the place of the running database; its data are the project's already. Always True."""
+    assert observed.spare is not None
+    current = next(container for container in observed.of(mysql.NAME) if container.is_running)
+    session.engine.substitute_container(current.id, observed.spare.id)
+    wait_until_answers(session, project, current)
+    return True
+
+
 def wait_until_answers(session: Session, project: Project, container: ObservedContainer) -> None:
     """Return once the database answers that was started just now; `container` is how it ran before."""
     port = container.ports.get(mysql.PORT)

@@ -20,10 +20,11 @@ from devenv.database.snapshots import DATA, ROOT, Snapshot, SnapshotStore
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
+from devenv.operations.generations import recover_generation
 from devenv.operations.reset_db import project_on
 from devenv.operations.save import remove_unsealed
 from devenv.operations.snapshots import image_version, refuse_unfit
-from devenv.operations.up import obtain, recover_generation
+from devenv.operations.up import obtain
 from devenv.project import labels
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from devenv.errors import UsageError
 from devenv.events import Event, Status
 from devenv.images.obtain import Obtained, obtain_all, resolve_all
 from devenv.images.resolve import Action, Resolution, Source
-from devenv.model import Label, Project, Service
 from devenv.operations.data import branch_seed
+from devenv.operations.generations import generation_in_use, next_generation, recover_generation
 from devenv.operations.mountpoints import prepare_mountpoints
+from devenv.operations.spare import discard_spare, prepare_spare
 from devenv.operations.status import StatusReport, report
 from devenv.operations.wait import Ascent
 from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from devenv.engine.api import EngineInfo, LineSink, ObservedState
     from devenv.environments.ports import PortChoice
     from devenv.environments.workspace import Memory
+    from devenv.model import Project, Service
     from devenv.operations.session import Session
 
 DEFAULT_TIMEOUT = 180.0
@@ -66,6 +68,9 @@ def up(session: Session, options: UpOptions) -> UpResult:
         observed = Ascent(
             session.engine, session.observe, desired.services, session.events, options.timeout
         ).run()
+        has_database = any(service.name == mysql.NAME for service in desired.services)
+        if session.settings.database.spare and has_database and observed.spare is None:
+            prepare_spare(session, info, desired.images)
         result = report(session, desired.project, observed, session.workspace.recall())
     return UpResult(plan, result, desired.ports, time.monotonic() - begun)
 
@@ -191,36 +196,6 @@ def obtain(
     return images
 
 
-def recover_generation(session: Session, observed: ObservedState) -> Memory:
-    """The memory; where it was lost, the data that the database's container was made for, from now on."""
-    memory = session.workspace.recall()
-    generation = memory.generation or generation_in_use(session, observed)
-    return memory if generation == memory.generation else session.workspace.remember(generation=generation)
-
-
-def generation_in_use(session: Session, observed: ObservedState) -> int:
-    """The generation of the data that the database's container was made for, 0 where there is none."""
-    for container in observed.of(mysql.NAME):
-        volume = container.volumes.get(mysql.DATA_DIRECTORY, "")
-        tail = volume.rpartition("_")[2]
-        if volume.startswith(f"{session.identity.project}_database_") and tail.isdigit():
-            return int(tail)
-    return 0
-
-
-def next_generation(session: Session, observed: ObservedState) -> int:
-    """The number of the data to come.
-
-    Where the memory is whole, a volume of a higher number than it knows was never completed, and is
-    built over. Where it was lost, no number is taken that any volume has: those data may be whole.
-    """
-    memory = session.workspace.recall()
-    if session.workspace.has_memory():
-        return max([memory.generation, *(generation for generation, _ in memory.former)]) + 1
-    known = [int(volume.labels.get(Label.GENERATION, 0)) for volume in observed.volumes]
-    return max(known, default=0) + 1
-
-
 def _converge(session: Session, desired: _Desired) -> Plan:
     """Write the file, seed, and let Compose create what the plan says."""
     text = session.render(desired.project, desired.images, desired.info)
@@ -243,6 +218,8 @@ def _converge(session: Session, desired: _Desired) -> Plan:
         branch_seed(session, desired.project, desired.images)
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
+        # Compose would take it for one replica too many, and choose by itself which of the two goes.
+        discard_spare(session, desired.observed)
         for identity in elsewhere if mysql.NAME in names else ():
             session.engine.remove_container(identity)
         session.engine.create(session.workspace.compose_file, names, _teller(session))

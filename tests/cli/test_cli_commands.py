@@ -509,6 +509,7 @@ def test_reset_db_as_json(shop: Shop) -> None:
         "discarded": {"volume": "shop_database_1", "tables": None, "bytes": None},
         "seconds": 0.0,
         "running": True,
+        "from_spare": False,
     }
 
 

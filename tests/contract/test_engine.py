@@ -702,6 +702,60 @@ def test_a_replaced_container_is_found_by_its_service_name(place: Place) -> None
     assert place.sh(place.one("two").id, "getent hosts one").exit_status == 0
 
 
+def test_a_duplicate_takes_the_place_of_a_container(place: Place) -> None:
+    first, second = place.name("data-1"), place.name("data-2")
+    for name in (first, second):
+        place.engine.create_volume(name, {Label.PROJECT: place.project})
+    place.engine.create(on_volume(place, first), None, quiet)
+    for service in ("one", "two"):
+        place.engine.start_container(place.one(service).id)
+    old = place.one("one")
+
+    spare = place.engine.duplicate_container(old.id, place.name("spare"), {first: second})
+    place.engine.start_container(spare)
+
+    beside = next(one for one in place.engine.observe(place.project).containers if one.id == spare)
+    assert (beside.name, beside.service, beside.number) == (place.name("spare"), "one", old.number + 1)
+    assert (beside.volumes, beside.ports, beside.addresses) == ({"/data": second}, {}, ())
+    assert (beside.spec, beside.image, beside.image_id) == (old.spec, old.image, old.image_id)
+    assert place.sh(spare, "printenv WORD") == ExecResult(0, "kept\n")
+    assert place.one("one").id == old.id
+
+    place.engine.substitute_container(old.id, spare)
+
+    new = place.one("one", 2)
+    assert (new.id, new.name, new.state) == (spare, old.name, "running")
+    assert (new.volumes, new.ports) == ({"/data": second}, old.ports)
+    assert place.engine.container_state(place.name("spare")) is None
+    assert place.sh(place.one("two").id, "getent hosts one").exit_status == 0
+
+
+def test_compose_takes_a_substitute_for_its_own_and_it_can_be_replaced(place: Place) -> None:
+    first, second, third = (place.name(f"data-{number}") for number in (1, 2, 3))
+    place.engine.create(on_volume(place, first), None, quiet)
+    place.engine.start_container(place.one("one").id)
+    spare = place.engine.duplicate_container(place.one("one").id, place.name("spare"), {first: second})
+    place.engine.start_container(spare)
+    place.engine.substitute_container(place.one("one").id, spare)
+    place.engine.create(on_volume(place, second), None, quiet)
+    assert place.one("one", 2).id == spare
+    replaced = place.engine.replace_container(spare, {second: third})
+    place.engine.start_container(replaced)
+    assert place.one("one", 2).ports == {80: PORT}
+    file = on_volume(place, third)
+    place.engine.create(file, None, quiet)
+    assert place.one("one", 2).id == replaced
+    place.engine.down(file, quiet)
+    assert place.engine.observe(place.project).containers == ()
+
+
+def test_what_is_not_there_cannot_be_duplicated_or_substituted(place: Place) -> None:
+    with pytest.raises(OperationError):
+        place.engine.duplicate_container(place.name("nothing"), place.name("spare"), {})
+    with pytest.raises(OperationError):
+        place.engine.substitute_container(place.name("nothing"), place.name("spare"))
+
+
 def test_what_is_not_there_cannot_be_replaced(place: Place) -> None:
     with pytest.raises(OperationError):
         place.engine.replace_container(place.name("nothing"), {})

@@ -38,6 +38,12 @@ LIVE: list[Stack] = []
 """The projects that exist now: what they look like is kept when a test fails."""
 
 
+def compose(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Plain Docker Compose on a file."""
+    argv = ["docker", "compose", "-f", str(file), *words]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
+
+
 def until(look: Callable[[], Found], what: str, seconds: float = PATIENCE) -> Found:
     """What `look` gives once it is truthy; fails with `what` and the last look after `seconds`."""
     deadline = time.monotonic() + seconds

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING
 
-from tests.e2e.support import KEYS, SERVICES, Engine, free_ports, request
+from tests.e2e.support import KEYS, SERVICES, Engine, compose, free_ports, request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.support import Stack
-
-
-def compose(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Plain Docker Compose on a file."""
-    argv = ["docker", "compose", "-f", str(file), *words]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_stop_and_up_go_on_with_the_same_containers(stack: Stack) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_NUMBER = "com.docker.compose.container-number"
+NO_NETWORK = "none"
 COMPOSE_ONE_OFF = "com.docker.compose.oneoff"
 
 
@@ -149,11 +150,41 @@ class Daemon(Volumes):
         with self._translated("replace a container"):
             api = self._client.api
             old = api.inspect_container(container_id)
-            config = {**old["Config"], "Image": _image_of(api, old)}
-            config["HostConfig"] = _with_volumes(old["HostConfig"], volumes)
-            config["NetworkingConfig"] = {"EndpointsConfig": _endpoints(old)}
+            endpoints = _endpoints(old)
+            # A substitute was made on no network, and got its networks later.
+            mode = next(iter(endpoints), old["HostConfig"]["NetworkMode"])
+            config = _copied(old, _image_of(api, old), volumes, mode)
+            config["NetworkingConfig"] = {"EndpointsConfig": endpoints}
             self.remove_container(container_id)
             return str(api.create_container_from_config(config, old["Name"].lstrip("/"))["Id"])
+
+    def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
+        """Make another container like one, not started, with other volumes (new name by old); its id.
+
+        It is on no network and publishes nothing yet. Compose takes it for the service's next replica.
+        """
+        with self._translated(f"make the container {name}"):
+            api = self._client.api
+            old = api.inspect_container(container_id)
+            config = _copied(old, _image_of(api, old), volumes, NO_NETWORK)
+            number = int(old["Config"]["Labels"].get(COMPOSE_NUMBER, 1)) + 1
+            config["Labels"] = {**old["Config"]["Labels"], COMPOSE_NUMBER: str(number)}
+            return str(api.create_container_from_config(config, name)["Id"])
+
+    def substitute_container(self, container_id: str, substitute_id: str) -> None:
+        """Kill and remove a container; its duplicate takes over name, networks, aliases and published ports.
+
+        Killed in between, the container is gone and the duplicate is there under its own name.
+        """
+        with self._translated("put a container in the place of another"):
+            api = self._client.api
+            old = api.inspect_container(container_id)
+            self.remove_container(container_id)
+            # From `none` a container goes nowhere else. Joining a network publishes the ports it was made with.
+            api.disconnect_container_from_network(substitute_id, NO_NETWORK)
+            for network, endpoint in _endpoints(old).items():
+                api.connect_container_to_network(substitute_id, network, aliases=endpoint["Aliases"])
+            api.rename(substitute_id, old["Name"].lstrip("/"))
 
 
 def _endpoint(api: Any) -> str:
@@ -204,6 +235,15 @@ def _image_of(api: Any, old: Mapping[str, Any]) -> str:
     except ImageNotFound:
         means = None
     return tag if means == old["Image"] else str(old["Image"])
+
+
+def _copied(old: Mapping[str, Any], image: str, volumes: Mapping[str, str], mode: str) -> dict[str, Any]:
+    """What makes another container like one, on these volumes and that network."""
+    config = {**old["Config"], "Image": image}
+    if config.get("Hostname") == old["Id"][:12]:
+        del config["Hostname"]
+    config["HostConfig"] = {**_with_volumes(old["HostConfig"], volumes), "NetworkMode": mode}
+    return config
 
 
 def _with_volumes(host_config: Mapping[str, Any], volumes: Mapping[str, str]) -> dict[str, Any]:

@@ -70,6 +70,7 @@ KEYS: list[tuple[str, Any, str, Any]] = [
      "[a.sql, {file: b, database: app}, {run: c}, {run: d, service: mailcatcher}]",
      (SeedFile(file="a.sql"), SeedFile(file="b", database="app"), SeedCommand(run="c"), SeedCommand(run="d", service="mailcatcher"))),
     ("database.undo", Undo(keep=3, size=5 * 2**30), "{keep: 2}", Undo(keep=2)),
+    ("database.spare", False, "true", True),
     ("database.undo.keep", 3, "1", 1),
     ("database.undo.size", 5 * 2**30, "500MB", 500 * 2**20),
     ("mail.image", "sj26/mailcatcher:v0.10.0", "x", "x"),

@@ -66,9 +66,11 @@ def test_a_named_environment_has_its_own_folder(tmp_path: Path) -> None:
 def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.remember(project="shop", ports={"database.port": 4000}, pulled=("mysql:8.4",))
-    workspace.remember(generation=2, snapshot="abc", former=((1, "def"), (4, "")))
+    workspace.remember(generation=2, snapshot="abc", former=((1, "def"), (4, "")), spare=5)
     memory = Workspace(tmp_path).recall()
-    assert memory == Memory("shop", {"database.port": 4000}, 2, "abc", ((1, "def"), (4, "")), ("mysql:8.4",))
+    assert memory == Memory(
+        "shop", {"database.port": 4000}, 2, "abc", ((1, "def"), (4, "")), 5, ("mysql:8.4",)
+    )
 
 
 def test_nothing_is_remembered_at_first(tmp_path: Path) -> None:
