@@ -72,7 +72,6 @@ def running(engine: Engine, builder: Builder) -> Iterator[Server]:
                 command=builder.flags,
                 environment=builder.environment,
                 volumes={builder.volume: mysql.DATA_DIRECTORY},
-                network="none",
                 labels=builder.labels,
             )
         )

@@ -259,6 +259,10 @@ def test_a_network_is_made_once(place: Place) -> None:
     place.run(network=name)
 
 
+def test_a_container_without_a_network_reaches_nobody(place: Place) -> None:
+    assert place.sh(place.run(), "cat /proc/net/dev | grep -c eth; true").output.strip() in {"", "0"}
+
+
 # -- single containers
 
 

@@ -112,7 +112,7 @@ class Daemon(Volumes):
                 name=request.name,
                 environment=dict(request.environment),
                 volumes=[f"{name}:{path}" for name, path in request.volumes.items()],
-                network=request.network,
+                network=request.network or NO_NETWORK,
                 labels=dict(request.labels),
                 user=request.user,
                 detach=True,

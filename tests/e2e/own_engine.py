@@ -1,0 +1,172 @@
+"""An engine of a test's own, with its own disk and network namespace, which the test may kill and fill up."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import docker
+import docker.errors
+import pytest
+
+from tests.e2e.support import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLONE_NEWNET = 0x40000000
+START_SECONDS = 60
+END_SECONDS = 30
+
+
+@dataclass
+class OwnEngine:
+    """A daemon that hears on a socket of its own; `disk` is the file system of its data."""
+
+    folder: Path
+    disk: Path
+    process: subprocess.Popen[bytes] | None = None
+    log: IO[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def host(self) -> str:
+        """What `DOCKER_HOST` is for its clients."""
+        return f"unix://{self.folder}/docker.sock"
+
+    def start(self) -> None:
+        """Start the daemon and wait until it answers."""
+        self.log = (self.folder / "dockerd.log").open("ab")
+        # The runtime folder is short: the path of a socket in it has to fit in 108 bytes.
+        argv = [
+            "dockerd",
+            f"--host={self.host}",
+            f"--data-root={self.disk}/docker",
+            f"--exec-root={self.folder}/run",
+            f"--pidfile={self.folder}/docker.pid",
+        ]
+        self.process = subprocess.Popen(argv, stdout=self.log, stderr=subprocess.STDOUT, process_group=0)
+        until(self.answers, "the engine answers", START_SECONDS)
+
+    def answers(self) -> bool:
+        """Whether it does; fails where the daemon has ended."""
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "dockerd.log").read_text()[-3000:]
+        try:
+            with closing(docker.APIClient(self.host)) as client:
+                return bool(client.ping())
+        except (docker.errors.DockerException, OSError):
+            return False
+
+    def kill(self) -> None:
+        """End the daemon as a crash does; what runs in containers runs on until the next start."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End the daemon, and with it its containers."""
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)
+        self.process.kill()
+        self.process.wait()
+        if self.log is not None:
+            self.log.close()
+
+    def take_image(self, reference: str) -> None:
+        """Copy an image from the machine's engine."""
+        environment = {**os.environ, "DOCKER_HOST": ""}
+        source = subprocess.Popen(["docker", "save", reference], stdout=subprocess.PIPE, env=environment)
+        subprocess.run(["docker", "--host", self.host, "load", "--quiet"], stdin=source.stdout, check=True)
+        assert source.wait() == 0
+
+
+@contextmanager
+def own_engine(disk_bytes: int, images: tuple[str, ...]) -> Iterator[OwnEngine]:
+    """An engine with these images on a file system of so many bytes; this process talks to it meanwhile.
+
+    The thread that enters is in the engine's network namespace until it leaves, and so are its children.
+    """
+    folder = Path("/tmp") / f"dv-{uuid.uuid4().hex[:6]}"  # noqa: S108 - short, see OwnEngine.start
+    folder.mkdir(mode=0o700)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        disk = stack.enter_context(_disk(folder, disk_bytes))
+        stack.enter_context(_network(folder.name))
+        engine = OwnEngine(folder, disk)
+        stack.callback(engine.stop)
+        engine.start()
+        for image in images:
+            engine.take_image(image)
+        stack.enter_context(_environment(engine.host))
+        yield engine
+
+
+@contextmanager
+def _disk(folder: Path, size: int) -> Iterator[Path]:
+    file, mounted = folder / "disk", folder / "mnt"
+    mounted.mkdir()
+    with file.open("wb") as target:
+        target.truncate(size)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(file)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(file), str(mounted)], check=True)
+    try:
+        yield mounted
+    finally:
+        _unmount_all(mounted)
+
+
+def _unmount_all(below: Path) -> None:
+    """Containers that outlived their daemon hold mounts: they have been killed, and go one by one."""
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+        mounts = [line.split()[1] for line in lines if line.split()[1].startswith(str(below))]
+        if not mounts:
+            return
+        for path in reversed(mounts):
+            subprocess.run(["umount", path], stderr=subprocess.DEVNULL, check=False)
+    pytest.fail(f"{mounts} stay mounted")
+
+
+@contextmanager
+def _network(name: str) -> Iterator[None]:
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        inside = os.open(f"/run/netns/{name}", os.O_RDONLY)
+        _enter(inside)
+        try:
+            yield
+        finally:
+            _enter(before)
+            os.close(before)
+            os.close(inside)
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def _enter(namespace: int) -> None:
+    """`os.setns`, which Python has from 3.12."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextmanager
+def _environment(host: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", host)
+        yield
