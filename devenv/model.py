@@ -143,3 +143,12 @@ class Project:
     def service_names(self) -> tuple[str, ...]:
         """Names of all services, in the order of their definition."""
         return tuple(service.name for service in self.services)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are to a registry: a name and a password, or a token that stands for both."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from devenv.engine.api import Engine
     from devenv.engine.setup_plan import SetupStep
     from devenv.events import Event, EventSink, Status
+    from devenv.model import Login
 
 STARTED_AT = "2026-01-02T03:04:05Z"
 READS = ("info", "observe", "published ports", "images", "state of", "log of", "logs of", "volumes")
@@ -822,10 +823,14 @@ def no_bootstrap(suite: str) -> Iterator[Iterable[bytes]]:
     yield io.BytesIO(b"tar")
 
 
-def fake_wiring(engine: Engine, setup: Setup | None = None) -> Wiring:
-    """The program on this engine."""
+def fake_wiring(
+    engine: Engine, setup: Setup | None = None, logins: Mapping[str, Login] | None = None
+) -> Wiring:
+    """The program on this engine; `logins` is who we are to which registry."""
     machine = setup or FakeSetup()
-    return Wiring(engine=lambda: engine, bootstrap=no_bootstrap, setup=lambda: machine)
+    return Wiring(
+        engine=lambda: engine, bootstrap=no_bootstrap, setup=lambda: machine, logins=(logins or {}).get
+    )
 
 
 def moved(engine: FakeEngine, container: str, **changes: Any) -> None:

@@ -48,7 +48,7 @@ FENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("yaml", ("config.source", "render")),
     ("docker", ("engine.docker",)),
     ("python_on_whales", ("engine.docker",)),
-    ("requests", ("engine.docker",)),
+    ("requests", ("engine.docker", "database.registry_client")),
     ("subprocess", ("engine",)),
 )
 """A library, and the only modules that may import it."""
@@ -60,6 +60,7 @@ PURE = (
     "render",
     "plan",
     "config.parse",
+    "database.artifact",
     "images.resolve",
     "engine.api",
     "errors",

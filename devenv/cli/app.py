@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from devenv.cli.context import Setup
     from devenv.engine.api import Engine
     from devenv.engine.setup_plan import SetupStep
+    from devenv.model import Login
 
 INTERRUPTED = 130
 FLAGS = frozenset({"--json", "--yes", "-y", "--verbose", "--no-color"})
@@ -159,14 +160,20 @@ def main(argv: Sequence[str] | None = None, wiring: Wiring | None = None) -> int
 
 
 def default_wiring() -> Wiring:
-    """Docker, the packages of this machine's distribution, and mmdebstrap."""
-    return Wiring(engine=_docker_engine, bootstrap=_debian, setup=_setup)
+    """Docker and its logins, the packages of this machine's distribution, and mmdebstrap."""
+    return Wiring(engine=_docker_engine, bootstrap=_debian, setup=_setup, logins=_docker_login)
 
 
 def _docker_engine() -> Engine:
     from devenv.engine.docker import DockerEngine
 
     return DockerEngine()
+
+
+def _docker_login(host: str) -> Login | None:
+    from devenv.engine.docker.logins import login_of
+
+    return login_of(host)
 
 
 def _debian(suite: str) -> Any:

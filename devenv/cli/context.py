@@ -13,6 +13,7 @@ from devenv.cli.output import Output
 if TYPE_CHECKING:
     from devenv.config.document import Document
     from devenv.config.settings import Settings
+    from devenv.database.challenge import LoginOf
     from devenv.engine.api import Engine
     from devenv.engine.setup_plan import SetupStep
     from devenv.events import EventSink
@@ -40,6 +41,7 @@ class Wiring:
     engine: Callable[[], Engine]
     bootstrap: Bootstrap
     setup: Callable[[], Setup]
+    logins: LoginOf
 
 
 @dataclass

@@ -12,10 +12,13 @@ from devenv.cli.lifecycle import ask
 
 if TYPE_CHECKING:
     from devenv.cli.output import Output
+    from devenv.database.artifact import Reference
     from devenv.operations.snapshots import RestoreResult, SnapshotRow
 
 UNITS = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
 AGES = ((86400, "d"), (3600, "h"), (60, "min"))
+
+PLACE = "oci://HOST[:PORT]/REPOSITORY[:TAG] in a registry"
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or its key.")]
 
@@ -80,38 +83,77 @@ def delete(ctx: typer.Context, name: Name) -> None:
 
 
 @snapshots.command()
-def push(ctx: typer.Context, name: Name, file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
-    """Write a snapshot into one compressed, checksummed file."""
-    from devenv.operations.transfer import push as operation
-
+def push(
+    ctx: typer.Context,
+    name: Name,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help=f"A file, or {PLACE}; without TAG, the snapshot's name is the tag."
+        ),
+    ],
+) -> None:
+    """Write a snapshot into one compressed, checksummed file, or put it into an OCI registry."""
     context: Context = ctx.obj
+
+    def confirm(question: str) -> bool:
+        return context.assume_yes or ask(question)
+
     with context.output.progress() as events:
-        result = operation(
-            context.session(events), name, file, lambda question: context.assume_yes or ask(question)
-        )
-    text = f"{result.file}: {size_text(result.file_bytes)} for {size_text(result.bytes)}, after {result.seconds:.1f} s"
+        place = _place(target)
+        if isinstance(place, Path):
+            from devenv.operations.transfer import push as to_file
+
+            result = to_file(context.session(events), name, place, confirm)
+        else:
+            from devenv.operations.registry_transfer import push as to_registry
+
+            result = to_registry(context.session(events), name, place, confirm, context.wiring.logins)
+    text = f"{result.reference or result.file}: {size_text(result.file_bytes)} for {size_text(result.bytes)}"
+    if result.digest is not None:
+        text += f", {'sent' if result.sent_bytes else 'there already'} as {result.digest}"
+    text += f", after {result.seconds:.1f} s"
     context.output.result("devenv.snapshot-push/1", result, lambda: context.output.print(text))
 
 
 @snapshots.command()
 def pull(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help=f"A file, or {PLACE} (or @DIGEST in place of :TAG).")
+    ],
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Call it so.")] = None,
 ) -> None:
-    """Make the snapshot that a file holds; every byte is checked before it counts."""
-    from devenv.operations.transfer import pull as operation
-
+    """Make the snapshot that a file or an OCI registry holds; every byte is checked before it counts."""
     context: Context = ctx.obj
     with context.output.progress() as events:
-        result = operation(context.session(events), file, name)
+        place = _place(source)
+        if isinstance(place, Path):
+            from devenv.operations.transfer import pull as from_file
+
+            result = from_file(context.session(events), place, name)
+        else:
+            from devenv.operations.registry_transfer import pull as from_registry
+
+            result = from_registry(context.session(events), place, name, context.wiring.logins)
     what = f"{result.name or 'the seed'} ({result.key})"
-    text = (
-        f"{what} is here already"
-        if result.present
-        else f"{what} pulled: {size_text(result.bytes)}, after {result.seconds:.1f} s"
-    )
+    if result.present:
+        text = f"{what} is here already"
+    else:
+        came = (
+            f" from {result.reference}, {size_text(result.received_bytes or 0)}" if result.reference else ""
+        )
+        text = f"{what} pulled{came}: {size_text(result.bytes)}, after {result.seconds:.1f} s"
     context.output.result("devenv.snapshot-pull/1", result, lambda: context.output.print(text))
+
+
+def _place(text: str) -> Path | Reference:
+    """Where a snapshot is kept outside the engine; raises UsageError for an address of another kind."""
+    if "://" not in text:
+        return Path(text)
+    from devenv.database.artifact import Reference
+
+    return Reference.parse(text)
 
 
 def show_list(output: Output, rows: tuple[SnapshotRow, ...]) -> None:

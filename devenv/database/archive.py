@@ -15,6 +15,7 @@ Nothing is trusted before the last checksum has been compared, and both directio
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -227,7 +228,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise OperationError(
             f"cannot write {path}: {error.strerror}",
-            code="archive_unwritable",
+            code="disk_full" if error.errno == errno.ENOSPC else "archive_unwritable",
             where=str(path),
             hint="choose a folder that is there, is yours and has room",
         ) from error

@@ -52,19 +52,29 @@ OWN_SCRIPT = (
 
 @dataclass(frozen=True)
 class PushResult:
-    """The file: its size, and that of the data in it."""
+    """What was written: its size, and that of the data in it.
+
+    `file` is where, or `reference` and the manifest's `digest` in a registry; `sent_bytes` is what had to travel.
+    """
 
     name: str | None
     key: str
-    file: str
+    file: str | None
     bytes: int
     file_bytes: int
     seconds: float
+    reference: str | None = None
+    digest: str | None = None
+    sent_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class PullResult:
-    """The snapshot; `present` is whether it was here already, and nothing had to be done."""
+    """The snapshot; `present` is whether it was here already, and nothing had to be done.
+
+    It came from `file`, or from `reference` in a registry, whose manifest has `digest`; `received_bytes` is what
+    had to travel.
+    """
 
     name: str | None
     key: str
@@ -72,12 +82,16 @@ class PullResult:
     server: str
     present: bool
     seconds: float
+    file: str | None = None
+    reference: str | None = None
+    digest: str | None = None
+    received_bytes: int | None = None
 
 
 def push(session: Session, reference: str, file: Path, confirm: Callable[[str], bool]) -> PushResult:
     """Write a snapshot into a file, after its files were compared with their checksums."""
     begun = time.monotonic()
-    store, _ = _store(session)
+    store, _ = open_store(session)
     snapshot = resolve(store.all(), reference, session.identity.project)
     if file.exists() and not confirm(f"Replace {file}?"):
         raise RefusedError(
@@ -85,6 +99,48 @@ def push(session: Session, reference: str, file: Path, confirm: Callable[[str], 
             code="confirmation_needed",
             hint="choose another file, or say --yes to replace it",
         )
+    size = pack(session, store, snapshot, file)
+    session.events.emit(Event("snapshot", Status.DONE, f"{file.name}: {size / MB:.1f} MB"))
+    return PushResult(snapshot.name, snapshot.key, str(file), snapshot.bytes, size, time.monotonic() - begun)
+
+
+def pull(session: Session, file: Path, name: str | None) -> PullResult:
+    """Make the snapshot that a file holds; it counts once every file in it was compared with its checksum.
+
+    A file that is damaged, cut off, of another format or of a newer server is refused before anything changes.
+    """
+    begun = time.monotonic()
+    archive = examine(session, file)
+    if name is not None:
+        check_name(name)
+    store, image = open_store(session)
+    refuse_unfit(archive.manifest.server, image_version(session, image), file.name)
+    snapshot, present = admit(session, store, archive, name)
+    return PullResult(
+        snapshot.name,
+        snapshot.key,
+        snapshot.bytes,
+        snapshot.server,
+        present,
+        time.monotonic() - begun,
+        file=str(file),
+    )
+
+
+def open_store(session: Session) -> tuple[SnapshotStore, Obtained]:
+    """The store, whose containers run the database's image; which is fetched or built where it is missing."""
+    info = session.engine.info()
+    session.workspace.prepare()
+    with session.workspace.locked(session.events):
+        observed = session.observe()
+        memory = recover_generation(session, observed)
+        project = project_on(session, info, observed, memory, memory.generation)
+        image = obtain(session, project, memory)["database"]
+    return SnapshotStore(session.engine, image.reference), image
+
+
+def pack(session: Session, store: SnapshotStore, snapshot: Snapshot, file: Path) -> int:
+    """Write the archive, after the snapshot's files were compared with their checksums; its size in bytes."""
     with Registry().locked(f"snapshot-{snapshot.key}"):
         session.events.emit(Event("snapshot", Status.WORKING, "comparing its files with their checksums"))
         store.verify(snapshot)
@@ -100,23 +156,24 @@ def push(session: Session, reference: str, file: Path, confirm: Callable[[str], 
         )
         with store.opened(snapshot.key, writable=False) as container:
             tar = session.engine.execute_stream(container, PACK)
-            size = write_archive(file, manifest, _told(tar, "packed", snapshot.bytes, session.events))
-    session.events.emit(Event("snapshot", Status.DONE, f"{file.name}: {size / MB:.1f} MB"))
-    return PushResult(snapshot.name, snapshot.key, str(file), snapshot.bytes, size, time.monotonic() - begun)
+            return write_archive(file, manifest, told(tar, "packed", snapshot.bytes, session.events))
 
 
-def pull(session: Session, file: Path, name: str | None) -> PullResult:
-    """Make the snapshot that a file holds; it counts once every file in it was compared with its checksum.
-
-    A file that is damaged, cut off, of another format or of a newer server is refused before anything changes.
-    """
-    begun = time.monotonic()
+def examine(session: Session, file: Path) -> Archive:
+    """The archive in a file that was found whole."""
     session.events.emit(Event("snapshot", Status.WORKING, f"comparing {file.name} with its checksum"))
-    archive = open_archive(file)
+    return open_archive(file)
+
+
+def admit(
+    session: Session, store: SnapshotStore, archive: Archive, name: str | None
+) -> tuple[Snapshot, bool]:
+    """The snapshot that an archive holds, and whether it was here already: else it is made.
+
+    `name` is what it shall be called in place of the name that it comes with.
+    """
     manifest = archive.manifest
-    wanted = check_name(name) if name is not None else manifest.name
-    store, image = _store(session)
-    refuse_unfit(manifest.server, image_version(session, image), file.name)
+    wanted = name if name is not None else manifest.name
     with session.workspace.locked(session.events), Registry().locked(f"snapshot-{manifest.key}"):
         snapshot = store.find(manifest.key)
         present = snapshot is not None
@@ -125,26 +182,17 @@ def pull(session: Session, file: Path, name: str | None) -> PullResult:
                 refuse_taken(store.all(), wanted, session.identity.project)
             remove_unsealed(session, store)
             snapshot = _unpack(session, store, archive, wanted)
+    tell_admitted(session, snapshot, name, present=present)
+    return snapshot, present
+
+
+def tell_admitted(session: Session, snapshot: Snapshot, name: str | None, *, present: bool) -> None:
+    """Say how it ended, and that a snapshot which was here already keeps its name."""
     if name is not None and snapshot.name != name:
         text = f"is here already, as {snapshot.name or snapshot.key}: it keeps that name"
         session.events.emit(Event(name, Status.WARNING, text))
     how = "is here already" if present else f"pulled as {snapshot.key}"
     session.events.emit(Event("snapshot", Status.DONE, f"{snapshot.name or 'the seed'} {how}"))
-    return PullResult(
-        snapshot.name, snapshot.key, snapshot.bytes, snapshot.server, present, time.monotonic() - begun
-    )
-
-
-def _store(session: Session) -> tuple[SnapshotStore, Obtained]:
-    """The store, whose containers run the database's image; which is fetched or built where it is missing."""
-    info = session.engine.info()
-    session.workspace.prepare()
-    with session.workspace.locked(session.events):
-        observed = session.observe()
-        memory = recover_generation(session, observed)
-        project = project_on(session, info, observed, memory, memory.generation)
-        image = obtain(session, project, memory)["database"]
-    return SnapshotStore(session.engine, image.reference), image
 
 
 def _unpack(session: Session, store: SnapshotStore, archive: Archive, name: str | None) -> Snapshot:
@@ -155,7 +203,7 @@ def _unpack(session: Session, store: SnapshotStore, archive: Archive, name: str 
     try:
         store.check_room(manifest.key, manifest.bytes)
         with store.opened(manifest.key, writable=True) as container:
-            tar = _told(body(archive), "unpacked", manifest.bytes, session.events)
+            tar = told(body(archive), "unpacked", manifest.bytes, session.events)
             _run_in(session, container, archive, UNPACK, tar)
             _run_in(session, container, archive, ("sh", "-euc", OWN_SCRIPT))
         session.events.emit(Event("snapshot", Status.WORKING, "comparing its files with their checksums"))
@@ -202,7 +250,7 @@ def _compare(archive: Archive, found: Mapping[str, str]) -> None:
         raise damaged(archive.path, changed)
 
 
-def _told(pieces: Iterable[bytes], word: str, total: int, events: EventSink) -> Iterator[bytes]:
+def told(pieces: Iterable[bytes], word: str, total: int, events: EventSink) -> Iterator[bytes]:
     """The same pieces; now and then an event says how many bytes went by."""
     done, told = 0, time.monotonic()
     for piece in pieces:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.support import LIVE, SERVICES, Snapshot, Stack, client, copy_sources, snapshot
+from tests.e2e.support import (
+    LIVE,
+    SERVICES,
+    Snapshot,
+    Stack,
+    client,
+    copy_sources,
+    free_ports,
+    snapshot,
+    tried,
+    until,
+)
 from tests.harness import REPOSITORY
 
 if TYPE_CHECKING:
@@ -111,3 +124,28 @@ def stack(born: Born) -> Stack:
         shared.changed = False
     assert set(shared.engine.healths()) == set(SERVICES)
     return shared
+
+
+@pytest.fixture(scope="session")
+def registry_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Where an empty registry answers on 127.0.0.1: Debian's, unpacked into a folder; nothing is installed."""
+    folder, port = tmp_path_factory.mktemp("registry"), free_ports(1)[0]
+    download = ["apt-get", "download", "-q", "docker-registry"]
+    if subprocess.run(download, cwd=folder, capture_output=True, check=False).returncode != 0:
+        subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=True)
+        subprocess.run(download, cwd=folder, capture_output=True, check=True)
+    for package in folder.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", package, folder], capture_output=True, check=True)
+    configuration = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    (folder / "config.yml").write_text(json.dumps(configuration), encoding="utf-8")
+    argv = [str(folder / "usr/bin/docker-registry"), "serve", str(folder / "config.yml")]
+    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+        try:
+            until(lambda: tried(port, "/v2/"), "the registry", 20)
+            yield port
+        finally:
+            process.terminate()

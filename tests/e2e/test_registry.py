@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import json
 import os
 import re
 import subprocess
@@ -23,7 +22,6 @@ from tests.e2e.support import LIVE, free_ports, tried, until
 if TYPE_CHECKING:
     import socketserver
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.e2e.conftest import Born
     from tests.e2e.support import Engine, Stack
@@ -59,43 +57,17 @@ def docker_client(*words: str, stdin: bytes | None = None) -> str:
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Debian's registry, unpacked into a folder: nothing is installed."""
-    folder = tmp_path_factory.mktemp("packages")
-    download = ["apt-get", "download", "-q", "docker-registry"]
-    if subprocess.run(download, cwd=folder, capture_output=True, check=False).returncode != 0:
-        subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=True)
-        subprocess.run(download, cwd=folder, capture_output=True, check=True)
-    for package in folder.glob("*.deb"):
-        subprocess.run(["dpkg", "-x", package, folder], capture_output=True, check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def registry(born: Born, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def registry(born: Born, registry_port: int) -> Registry:
     """The registry runs, and holds the images."""
-    folder, port = tmp_path_factory.mktemp("registry"), free_ports(1)[0]
-    configuration = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-    }
-    (folder / "config.yml").write_text(json.dumps(configuration), encoding="utf-8")
-    argv = [str(packages / "usr/bin/docker-registry"), "serve", str(folder / "config.yml")]
-    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+    found = Registry(registry_port)
+    for reference in (found.mail, found.lost):
+        command = f'--change=CMD ["sh", "-c", "{SERVER}"]'
+        docker_client("import", command, "-", reference, stdin=image(born.stack.engine))
         try:
-            until(lambda: tried(port, "/v2/"), "the registry", 20)
-            found = Registry(port)
-            for reference in (found.mail, found.lost):
-                command = f'--change=CMD ["sh", "-c", "{SERVER}"]'
-                docker_client("import", command, "-", reference, stdin=image(born.stack.engine))
-                try:
-                    docker_client("push", "--quiet", reference)
-                finally:
-                    docker_client("rmi", reference)
-            yield found
+            docker_client("push", "--quiet", reference)
         finally:
-            process.terminate()
+            docker_client("rmi", reference)
+    return found
 
 
 def image(engine: Engine) -> bytes:
@@ -292,6 +264,13 @@ def test_an_image_that_the_registry_does_not_have_is_an_error_of_its_own(
 
     assert (outcome.code, outcome.error["code"]) == (1, "pull_denied"), outcome
     assert reference in outcome.error["message"]
+
+
+def test_an_image_is_not_pulled_as_a_snapshot(stack: Stack, registry: Registry) -> None:
+    outcome = stack.run("snapshot", "pull", f"oci://{registry.mail}", "--json")
+
+    assert (outcome.code, outcome.error["code"]) == (6, "artifact_foreign")
+    assert "it is a container image" in outcome.error["message"]
 
 
 def test_a_service_of_ones_own_gets_its_image_too(stack: Stack, registry: Registry) -> None:

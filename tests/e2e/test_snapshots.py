@@ -144,15 +144,22 @@ def test_tables_that_cannot_be_cloned_are_saved_too(database: Stack) -> None:
     database.engine.mysql("DROP TABLE old")
 
 
-def test_everything_survives_save_push_pull_and_restore(database: Stack, tmp_path: Path) -> None:
-    database.engine.mysql(EVERYTHING)
-    database.engine.mysql(
+def fill(engine: Engine) -> dict[str, str]:
+    """Many tables and one object of each other kind; their checksums."""
+    engine.mysql("DROP TABLE IF EXISTS child, parent; DROP VIEW IF EXISTS seen; DROP EVENT IF EXISTS nightly")
+    engine.mysql("DROP PROCEDURE IF EXISTS called; DROP FUNCTION IF EXISTS answer")
+    engine.mysql(EVERYTHING)
+    engine.mysql(
         "; ".join(
-            f"CREATE TABLE many{n} (id INT PRIMARY KEY); INSERT INTO many{n} VALUES ({n})"
+            f"CREATE TABLE IF NOT EXISTS many{n} (id INT PRIMARY KEY); REPLACE INTO many{n} VALUES ({n})"
             for n in range(TABLES)
         )
     )
-    before = checksums(database.engine)
+    return checksums(engine)
+
+
+def test_everything_survives_save_push_pull_and_restore(database: Stack, tmp_path: Path) -> None:
+    before = fill(database.engine)
     file = tmp_path / "all.snap"
     key = database.run("snapshot", "save", "all", "--json").ok().data["snapshot"]["key"]
     pushed = database.run("snapshot", "push", "all", str(file), "--json").ok().data
@@ -169,6 +176,31 @@ def test_everything_survives_save_push_pull_and_restore(database: Stack, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["all.snap"]
     again = database.run("snapshot", "pull", str(file), "--json").ok()
     assert again.data["present"]
+
+
+def test_everything_survives_the_way_through_a_registry(database: Stack, registry_port: int) -> None:
+    before = fill(database.engine)
+    key = database.run("snapshot", "save", "shared", "--json").ok().data["snapshot"]["key"]
+    place = f"oci://127.0.0.1:{registry_port}/e2e/{database.name}"
+    pushed = database.run("snapshot", "push", "shared", place, "--json").ok().data
+    assert (pushed["reference"], pushed["sent_bytes"]) == (f"{place}:shared", pushed["file_bytes"])
+    # The same data are the same bytes: nothing is sent twice.
+    again = database.run("snapshot", "push", "shared", f"{place}:too", "--json").ok().data
+    assert (again["sent_bytes"], again["digest"]) == (0, pushed["digest"])
+    database.run("snapshot", "delete", "shared", "--yes").ok()
+    database.run("reset-db").ok()
+
+    pulled = database.run("snapshot", "pull", f"{place}:shared", "--json").ok().data
+    database.run("snapshot", "restore", "shared").ok()
+
+    assert (pulled["key"], pulled["name"], pulled["present"]) == (key, "shared", False)
+    assert (pulled["digest"], pulled["received_bytes"]) == (pushed["digest"], pushed["file_bytes"])
+    assert checksums(database.engine) == before
+    by_digest = database.run("snapshot", "pull", f"{place}@{pushed['digest']}", "--json").ok().data
+    assert (by_digest["present"], by_digest["received_bytes"]) == (True, 0)
+    unknown = database.run("snapshot", "pull", f"{place}:other", "--json")
+    assert (unknown.code, unknown.error["code"]) == (1, "artifact_not_found")
+    assert not (database.root / ".devenv" / "transfer").exists()
 
 
 def test_a_file_that_cannot_be_trusted_leaves_nothing(database: Stack, tmp_path: Path) -> None:
