@@ -138,7 +138,7 @@ class _Job:
         observed = session.observe()
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
-        images = obtain(session, project, memory)
+        images = obtain(session, project, memory, {mysql.IMAGE})
         return cls(session, info, observed, project, images, script, dump, shown, target, wanted)
 
     def run(self, begun: float, read: float) -> ImportResult:

@@ -12,9 +12,10 @@ from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.spare import prepare_spare, spare_data
 from devenv.operations.switch import Discarded, measure, switch_to_spare, switch_volume
-from devenv.operations.up import obtain
+from devenv.operations.up import obtain, seed_images
 from devenv.project import database_volume
 from devenv.render.compose import MARK
+from devenv.services import mysql
 
 if TYPE_CHECKING:
     from devenv.engine.api import EngineInfo, ObservedState
@@ -62,7 +63,7 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         observed = session.observe()
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
-        images = obtain(session, project, memory)
+        images = obtain(session, project, memory, seed_images(session, project))
         started = spare_data(session, observed, images)
         if started is not None:
             project = project_on(session, info, observed, memory, memory.spare)
@@ -103,7 +104,7 @@ def undo(session: Session) -> UndoResult:
         memory = recover_generation(session, observed)
         generation, snapshot = _last_former(session, observed, memory)
         project = project_on(session, info, observed, memory, generation)
-        images = obtain(session, project, memory)
+        images = obtain(session, project, memory, {mysql.IMAGE})
         current = ((memory.generation, memory.snapshot),) if memory.generation else ()
         session.workspace.remember(
             generation=generation, snapshot=snapshot, former=(*current, *memory.former[1:])

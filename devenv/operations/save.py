@@ -107,7 +107,11 @@ def _source(session: Session) -> _Source:
         (one for one in observed.of(mysql.NAME) if one.volumes.get(mysql.DATA_DIRECTORY) == volume), None
     )
     # The server that wrote the data reads them: not the one that `devenv.yaml` names since.
-    image = container.image if container else obtain(session, project, memory)["database"].reference
+    image = (
+        container.image
+        if container
+        else obtain(session, project, memory, {mysql.IMAGE})["database"].reference
+    )
     return _Source(project, volume, container, image)
 
 

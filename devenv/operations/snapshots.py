@@ -115,7 +115,7 @@ def restore(session: Session, reference: str) -> RestoreResult:
         memory = recover_generation(session, observed)
         snapshot = resolve(_store(session).all(), reference, session.identity.project)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
-        images = obtain(session, project, memory)
+        images = obtain(session, project, memory, {mysql.IMAGE})
         upgrades = _check_version(session, snapshot, images["database"])
         text = session.render(project, images, info)
         discarded = measure(session, observed, memory)

@@ -26,6 +26,7 @@ from devenv.operations.save import remove_unsealed
 from devenv.operations.snapshots import image_version, refuse_unfit
 from devenv.operations.up import obtain
 from devenv.project import labels
+from devenv.services import mysql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -135,7 +136,7 @@ def open_store(session: Session) -> tuple[SnapshotStore, Obtained]:
         observed = session.observe()
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, memory.generation)
-        image = obtain(session, project, memory)["database"]
+        image = obtain(session, project, memory, {mysql.IMAGE})["database"]
     return SnapshotStore(session.engine, image.reference), image
 
 

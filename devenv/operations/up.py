@@ -171,6 +171,11 @@ def seed_services(session: Session) -> set[str]:
     return {step.service for step in session.seed_steps() if isinstance(step, RunCommand)}
 
 
+def seed_images(session: Session, project: Project) -> set[str]:
+    """The images that making the seed's data takes: the database's, and those of services that run commands."""
+    return {mysql.IMAGE, *(project.service(name).image for name in seed_services(session))}
+
+
 def obtain(
     session: Session,
     project: Project,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from devenv.services.placement import Placement
 
 NAME = "databasemaster"
+IMAGE = "database"
+"""The key of its image."""
 PORT = 3306
 DATA_DIRECTORY = "/var/lib/mysql"
 
@@ -60,7 +62,7 @@ def define(settings: Settings, placement: Placement) -> Service:
     database = settings.database
     return Service(
         name=NAME,
-        image="database",
+        image=IMAGE,
         entrypoint=("sh", "-c", START_SCRIPT, "mysqld"),
         command=server_flags(settings),
         environment=MappingProxyType(

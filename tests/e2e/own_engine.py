@@ -10,9 +10,9 @@ import subprocess
 import time
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -33,7 +33,6 @@ class OwnEngine:
     folder: Path
     disk: Path
     process: subprocess.Popen[bytes] | None = None
-    log: IO[bytes] | None = field(default=None, repr=False)
 
     @property
     def host(self) -> str:
@@ -47,7 +46,6 @@ class OwnEngine:
 
     def start(self) -> None:
         """Start the daemon and wait until it answers."""
-        self.log = (self.folder / "dockerd.log").open("ab")
         # The runtime folder is short: the path of a socket in it has to fit in 108 bytes.
         argv = [
             "dockerd",
@@ -56,7 +54,8 @@ class OwnEngine:
             f"--exec-root={self.folder}/run",
             f"--pidfile={self.folder}/docker.pid",
         ]
-        self.process = subprocess.Popen(argv, stdout=self.log, stderr=subprocess.STDOUT, process_group=0)
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self.process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, process_group=0)
         until(self.answers, "the engine answers", START_SECONDS)
 
     def answers(self) -> bool:
@@ -81,8 +80,6 @@ class OwnEngine:
             self.process.wait(END_SECONDS)
         self.process.kill()
         self.process.wait()
-        if self.log is not None:
-            self.log.close()
 
     def take_image(self, reference: str) -> None:
         """Copy an image from the machine's engine."""

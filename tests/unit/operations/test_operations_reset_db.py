@@ -245,6 +245,16 @@ def test_a_reset_after_an_undo_takes_a_number_that_no_data_have(shop: Shop) -> N
     assert [number for number, _ in shop.project.memory["former"]] == [1, 2]
 
 
+def test_a_reset_needs_the_images_of_the_seed_only(shop: Shop) -> None:
+    shop.up()
+    del shop.engine.present["shop/frontend:1"]
+    shop.engine.registry = set()
+    shop.engine.calls.clear()
+    reset(shop)
+    back(shop)
+    assert shop.engine.called("pull") == []
+
+
 def nothing_to_undo(shop: Shop) -> OperationError:
     with pytest.raises(OperationError) as caught:
         back(shop)
