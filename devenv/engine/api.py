@@ -162,6 +162,7 @@ class ContainerRequest:
     network: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    privileged: bool = False  # all rights on the engine's machine, and its processes in sight
 
 
 @dataclass(frozen=True, slots=True)

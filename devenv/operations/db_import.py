@@ -28,6 +28,7 @@ from devenv.events import Event, Status
 from devenv.operations.data import empty_snapshot, make_branch, remember_branch
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.leftovers import remove_helpers
+from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import forget_older, project_on
 from devenv.operations.switch import Discarded, measure, switch_volume
 from devenv.operations.up import next_generation, obtain, recover_generation
@@ -138,6 +139,7 @@ class _Job:
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory)
+        ready_pool(session, observed)
         return cls(session, info, observed, project, images, script, dump, shown, target, wanted)
 
     def run(self, begun: float, read: float) -> ImportResult:

@@ -11,6 +11,7 @@ from devenv.errors import OperationError
 from devenv.model import Label
 from devenv.operations.data import branch_seed
 from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.pool import ready_pool
 from devenv.operations.switch import Discarded, measure, switch_volume
 from devenv.operations.up import next_generation, obtain, recover_generation
 from devenv.project import database_volume
@@ -61,6 +62,7 @@ def reset_db(session: Session) -> ResetResult:
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory)
+        ready_pool(session, observed)
         text = session.render(project, images, info)
         if not session.workspace.compose_file.exists():
             session.workspace.write_compose_file(text, MARK)
@@ -93,6 +95,7 @@ def undo(session: Session) -> UndoResult:
         generation, snapshot = _last_former(session, observed, memory)
         project = project_on(session, info, observed, memory, generation)
         images = obtain(session, project, memory)
+        ready_pool(session, observed, new_data=False)
         current = ((memory.generation, memory.snapshot),) if memory.generation else ()
         session.workspace.remember(
             generation=generation, snapshot=snapshot, former=(*current, *memory.former[1:])

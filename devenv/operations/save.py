@@ -18,6 +18,7 @@ from devenv.errors import OperationError
 from devenv.events import Event, Status
 from devenv.model import Label
 from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import wait_until_answers
 from devenv.operations.up import obtain, recover_generation
@@ -107,6 +108,7 @@ def _source(session: Session) -> _Source:
     )
     # The server that wrote the data reads them: not the one that `devenv.yaml` names since.
     image = container.image if container else obtain(session, project, memory)["database"].reference
+    ready_pool(session, observed)
     return _Source(project, volume, container, image)
 
 

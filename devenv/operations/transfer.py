@@ -20,6 +20,7 @@ from devenv.database.snapshots import DATA, ROOT, Snapshot, SnapshotStore
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
+from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.save import remove_unsealed
 from devenv.operations.snapshots import image_version, refuse_unfit
@@ -143,6 +144,7 @@ def _store(session: Session) -> tuple[SnapshotStore, Obtained]:
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, memory.generation)
         image = obtain(session, project, memory)["database"]
+        ready_pool(session, observed)
     return SnapshotStore(session.engine, image.reference), image
 
 

@@ -14,6 +14,7 @@ from devenv.images.resolve import Action, Resolution, Source
 from devenv.model import Label, Project, Service
 from devenv.operations.data import branch_seed
 from devenv.operations.mountpoints import prepare_mountpoints
+from devenv.operations.pool import ready_pool
 from devenv.operations.status import StatusReport, report
 from devenv.operations.wait import Ascent
 from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
@@ -62,6 +63,7 @@ def up(session: Session, options: UpOptions) -> UpResult:
     with session.workspace.locked(session.events):
         desired = _Desired.of(session, info, options)
         prepare_mountpoints(session, desired.project)
+        ready_pool(session, desired.observed, new_data=desired.seed is not None)
         plan = _converge(session, desired)
         observed = Ascent(
             session.engine, session.observe, desired.services, session.events, options.timeout
