@@ -53,6 +53,9 @@ READS = ("info", "observe", "published ports", "images", "state of", "log of", "
 DISK_BYTES = 2**40
 DATA_BYTES = 2**20
 """What `df` and `du` print inside a container."""
+NOWHERE = "/nowhere"
+"""A folder that no engine's machine has."""
+DENIED = "32"
 STATEMENT_ENDS = re.compile(r"[;&\n]+")
 
 
@@ -120,6 +123,7 @@ class FakeContainer:
     environment: Mapping[str, str] = field(default_factory=dict)
     turns: list[Turn] = field(default_factory=lambda: [Turn(None, "created")])
     stop_status: int = 0
+    privileged: bool = False
 
     @property
     def now(self) -> Turn:
@@ -437,7 +441,9 @@ class FakeEngine:
             raise OperationError(f"cannot run {request.name}: no such network", code="engine_refused")
         for volume in request.volumes:
             self.volume_labels.setdefault(volume, {})
-        program = _interpret(_whole_command(request), b"", request.environment)
+            if self.volume_options.get(volume, {}).get("device", "").startswith(NOWHERE):
+                raise OperationError(f"cannot run {request.name}: no such folder", code="engine_refused")
+        program = _interpret(_whole_command(request), b"", request.environment, privileged=request.privileged)
         self.written += [(request.name, line) for line in program.lines]
         usual = Turn(None) if program.goes_on else exited(program.status)
         self.containers[request.name] = FakeContainer(
@@ -451,6 +457,7 @@ class FakeEngine:
             environment=dict(request.environment),
             turns=list(self.scripts.get(request.name) or [usual]),
             stop_status=program.stop_status,
+            privileged=request.privileged,
         )
         return self.containers[request.name].id
 
@@ -662,7 +669,8 @@ class FakeEngine:
                 return answer
         container = self.containers.get(execution.container)
         environment = {**(container.environment if container else {}), **execution.environment}
-        program = _interpret(execution.command, execution.stdin, environment)
+        privileged = container is not None and container.privileged
+        program = _interpret(execution.command, execution.stdin, environment, privileged=privileged)
         return ExecResult(program.status, "".join(f"{line}\n" for line in program.lines))
 
 
@@ -676,12 +684,14 @@ class _Program:
     stop_status: int = 0
 
 
-def _interpret(command: tuple[str, ...], stdin: bytes, environment: Mapping[str, str]) -> _Program:
+def _interpret(
+    command: tuple[str, ...], stdin: bytes, environment: Mapping[str, str], *, privileged: bool
+) -> _Program:
     """As much of a shell as the contract asks of an engine; an unknown word does nothing and goes on."""
     program = _Program()
     is_script = command[:2] == ("sh", "-c")
     statements = STATEMENT_ENDS.split(command[2].replace(">&2", "")) if is_script else [shlex.join(command)]
-    for words in (_words(statement) for statement in statements):
+    for words in (_words(statement, privileged=privileged) for statement in statements):
         match words:
             case ["echo", *rest]:
                 program.lines.append(" ".join(rest))
@@ -705,12 +715,13 @@ def _interpret(command: tuple[str, ...], stdin: bytes, environment: Mapping[str,
     return program
 
 
-def _words(statement: str) -> list[str]:
-    """The words of a statement; none of one whose quotes reach over several."""
+def _words(statement: str, *, privileged: bool) -> list[str]:
+    """The words of a statement, none of one whose quotes reach over several; not everybody may change mounts."""
     try:
-        return shlex.split(statement)
+        words = shlex.split(statement)
     except ValueError:
         return []
+    return words if privileged or words[:1] != ["unshare"] else ["exit", DENIED]
 
 
 def _whole_command(request: ContainerRequest) -> tuple[str, ...]:

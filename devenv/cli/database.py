@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from devenv.cli.context import Context
+from devenv.cli.pool import pool
 from devenv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 database = typer.Typer(
     name="db",
-    help="Dumps in and out, a MySQL prompt, and the branches of the data.",
+    help="Dumps in and out, a MySQL prompt, the branches of the data, and the pool for them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+database.add_typer(pool)
 
 
 @database.command("import")

@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from devenv.database.snapshots import DATA, ROOT, data_volume, run_worker, worker, worker_name
+from devenv.database import pool
+from devenv.database.snapshots import (
+    DATA,
+    KIND_REPLICA,
+    ROOT,
+    Key,
+    data_volume,
+    run_worker,
+    worker,
+    worker_name,
+)
 from devenv.errors import OperationError
 from devenv.model import Label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from devenv.database.pool import Pool
     from devenv.database.snapshots import Snapshot
     from devenv.engine.api import ContainerRequest, Engine
 
@@ -43,13 +54,19 @@ class Driver(Protocol):
 
 
 class Reflink:
-    """Files that share their blocks with the snapshot's: XFS, btrfs. Costs nothing until written to."""
+    """Files that share their blocks with the snapshot's: XFS, btrfs, a pool. Costs nothing until written to."""
 
     name = "reflink"
 
     def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
-        """Clone every file of the snapshot into a plain volume."""
-        _copy(engine, image, request, "--reflink=always")
+        """Clone every file of the snapshot: into the pool where it lives in one, else into a plain volume."""
+        source = in_pool(engine, request.snapshot)
+        if source is None:
+            _copy(engine, image, request, "--reflink=always")
+            return
+        home, folder = source
+        pool.clone(engine, home, image, folder, request.volume)
+        pool.adopt(engine, home, request.volume, request.labels)
 
 
 class Copy:
@@ -129,8 +146,30 @@ def driver_named(name: str) -> Driver | None:
 def remove_branch(engine: Engine, volume: str) -> None:
     """Remove a branch and its layers, and the worker that a killed attempt left; nothing where there is none."""
     engine.remove_container(_worker_name(volume))
-    for name in (volume, *(f"{volume}{layer}" for layer in LAYERS)):
-        engine.remove_volume(name)
+    engine.remove_container(pool.worker_name(volume))
+    pool.remove_volumes(engine, (volume, *(f"{volume}{layer}" for layer in LAYERS)))
+
+
+def in_pool(engine: Engine, snapshot: Snapshot) -> tuple[Pool, str] | None:
+    """The pool in which a snapshot's data live, or a copy of them, and the folder; None where neither does."""
+    found = {volume.name: volume.labels[pool.IN_POOL] for volume in pool.inhabitants(engine)}
+    for folder in (snapshot.volume, replica_volume(snapshot, pool.configured_name())):
+        home = pool.find_pool(engine, found[folder]) if folder in found else None
+        if home is not None:
+            return home, folder
+    return None
+
+
+def bring_in(engine: Engine, image: str, snapshot: Snapshot, home: Pool) -> None:
+    """Copy a snapshot that lives elsewhere into a pool, so that its branches can be clones."""
+    replica = replica_volume(snapshot, home.name)
+    pool.bring(engine, home, image, snapshot.volume, replica)
+    pool.adopt(engine, home, replica, {Label.KIND: KIND_REPLICA, Key.KEY: snapshot.key})
+
+
+def replica_volume(snapshot: Snapshot, pool_name: str) -> str:
+    """The volume with the copy of a snapshot in a pool."""
+    return f"{snapshot.volume}_{pool_name}"
 
 
 def copy_snapshot(engine: Engine, image: str, snapshot: Snapshot, key: str) -> None:
@@ -152,7 +191,7 @@ def _run(engine: Engine, request: ContainerRequest, snapshot: Snapshot) -> None:
     if result.exit_status != 0:
         raise OperationError(
             f"the snapshot {snapshot.key} could not be copied",
-            code="branch_failed",
+            code="disk_full" if pool.is_full(result.output) else "branch_failed",
             evidence=tuple(result.output.strip().splitlines()[-5:]),
             hint="`devenv doctor` shows how much room there is",
         )

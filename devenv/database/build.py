@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.database.branches import copy_snapshot
+from devenv.database.pool import name_full
 from devenv.database.seed import MIGRATION, STEP, LoadFile, RunCommand, SeedStep
 from devenv.database.server import Server, quoted
 from devenv.database.snapshots import DATA, ROOT, Origin, Snapshot, SnapshotStore
 from devenv.database.sqlfile import chunks, first_error, statement_at
 from devenv.engine.api import ContainerRequest, Engine
-from devenv.errors import SeedError
+from devenv.errors import DevenvError, SeedError
 from devenv.events import Event, EventSink, Status
 
 if TYPE_CHECKING:
@@ -97,9 +98,11 @@ def build_snapshot(engine: Engine, store: SnapshotStore, request: SeedRequest, e
         engine.remove_container(request.builder)
         events.emit(Event(RESOURCE, Status.WORKING, "sealing the snapshot"))
         size = store.measure(request.key)
-    except BaseException:
+    except BaseException as error:
         _end_containers(engine, request)
-        engine.remove_volume(volume)
+        store.discard(request.key)
+        if isinstance(error, DevenvError):
+            name_full(error)
         raise
     return store.seal(
         Snapshot(

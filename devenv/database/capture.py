@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from devenv.database.pool import is_full
 from devenv.database.snapshots import DATA, ROOT, run_worker, worker
 from devenv.errors import OperationError
 
@@ -180,7 +181,7 @@ def _work(engine: Engine, request: ContainerRequest) -> str:
     if result.exit_status != 0:
         raise OperationError(
             "the data could not be taken",
-            code="capture_failed",
+            code="disk_full" if is_full(result.output) else "capture_failed",
             evidence=tuple(result.output.strip().splitlines()[-15:]),
             hint="mend what the last lines name; the environment's data are as they were",
         )

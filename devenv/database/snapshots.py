@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from devenv.database import pool
 from devenv.database.seed import MIGRATION, STEP
 from devenv.engine.api import ContainerRequest
 from devenv.errors import OperationError
@@ -29,6 +30,8 @@ DATA = "data"
 CHECKSUMS = "checksums"
 KIND = "snapshot"
 KIND_DATA = "snapshot-data"
+KIND_REPLICA = "snapshot-replica"
+"""A copy of a snapshot's data in a pool, when the snapshot itself lives elsewhere."""
 KIND_WORKER = "worker"
 SEAL_SCRIPT = f"""
 set -eu
@@ -151,19 +154,23 @@ class SnapshotStore:
         return next((snapshot for snapshot in self.all() if snapshot.key == key), None)
 
     def prepare(self, key: str, labels: Mapping[str, str]) -> str:
-        """A new empty volume for a snapshot's data; what a killed attempt left there is removed.
+        """A new empty volume for a snapshot's data, in the pool where there is one.
 
-        `labels` are those of the environment that it belongs to: none for a seed, which all share.
+        What a killed attempt left there is removed. `labels` are those of the environment that it belongs
+        to: none for a seed, which all share.
         """
         name = data_volume(key)
         self.discard(key)
-        self.engine.create_volume(name, {**labels, Label.KIND: KIND_DATA, Key.KEY: key})
+        marks = {**labels, Label.KIND: KIND_DATA, Key.KEY: key}
+        pool.create_volume(self.engine, pool.find_pool(self.engine), self.image, name, marks)
         return name
 
     def discard(self, key: str) -> None:
         """Remove the data of a snapshot that is not complete, and the worker that a killed attempt left."""
         self.engine.remove_container(worker_name(key))
-        self.engine.remove_volume(data_volume(key))
+        replicas = self.engine.volumes(f"{Label.KIND}={KIND_REPLICA}")
+        copies = (volume.name for volume in replicas if volume.labels.get(Key.KEY) == key)
+        pool.remove_volumes(self.engine, (data_volume(key), *copies))
 
     def unsealed(self) -> tuple[ObservedVolume, ...]:
         """Data without a manifest: of a snapshot that is being made, or of a killed attempt at one."""
@@ -219,6 +226,8 @@ class SnapshotStore:
         mounts = {data_volume(key): ROOT + ("" if writable else ":ro")}
         result = run_worker(self.engine, worker(worker_name(key), self.image, script, mounts))
         if result.exit_status != 0:
+            if pool.is_full(result.output):
+                pool.fail(f"the snapshot {key} could not be sealed", (pool.NO_SPACE,))
             raise OperationError(
                 f"the snapshot {key} is damaged or could not be read",
                 code="snapshot_damaged",

@@ -165,6 +165,7 @@ class ContainerRequest:
     """Without one it reaches nobody, and starts sooner."""
     labels: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    privileged: bool = False  # all rights on the engine's machine, and its processes in sight
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,11 +13,14 @@ from devenv.database.branches import (
     BranchRequest,
     Choice,
     Driver,
+    bring_in,
     choose,
     driver_named,
+    in_pool,
     remove_branch,
 )
 from devenv.database.build import SeedRequest, build_snapshot
+from devenv.database.pool import find_pool
 from devenv.database.seed import SeedStep, seed_inputs, seed_key
 from devenv.database.snapshots import Key, Snapshot, SnapshotStore, nearest
 from devenv.environments.registry import Registry
@@ -95,32 +99,60 @@ def make_branch(session: Session, store: SnapshotStore, project: Project, snapsh
     Meanwhile nobody deletes the snapshot: whoever wants to finds the branch, and leaves it.
     """
     volume = next(volume for volume in project.volumes if volume.key == "database")
+    _move_into_pool(session, store, snapshot)
     choice = branch_driver(session, store, snapshot)
     marks = {BRANCH_DRIVER: choice.driver.name, Key.KEY: snapshot.key}
     request = BranchRequest(volume.name, volume_labels(project, volume) | marks, snapshot)
-    with Registry().locked(f"snapshot-{snapshot.key}"):
-        if store.find(snapshot.key) is None:
-            raise OperationError(
-                f"the snapshot {snapshot.key} was deleted by another command just now",
-                code="snapshot_gone",
-                hint="run the command again",
-            )
+    with _pool_stays(session, snapshot), Registry().locked(f"snapshot-{snapshot.key}"):
+        _refuse_gone(store, snapshot)
         remove_branch(session.engine, volume.name)
         choice.driver.create(session.engine, store.image, request)
     return choice
 
 
 def branch_driver(session: Session, store: SnapshotStore, snapshot: Snapshot) -> Choice:
-    """The driver that works on this engine: remembered from before, else found out by trying."""
-    found = session.engine.volumes(f"{Label.KIND}=driver")
-    for volume in found:
+    """The driver that works where the snapshot lives: remembered from before, else found out by trying.
+
+    Each pool has a memory of its own, which goes with it; the engine's disk keeps its own all the time.
+    """
+    source = in_pool(session.engine, snapshot)
+    memory = DRIVER_VOLUME if source is None else source[0].driver_volume
+    for volume in session.engine.volumes(f"{Label.KIND}=driver"):
         driver: Driver | None = driver_named(volume.labels.get(BRANCH_DRIVER, ""))
-        if driver is not None:
+        if volume.name == memory and driver is not None:
             return Choice(driver, volume.labels.get(DRIVER_REASON, ""))
     choice = choose(session.engine, store.image, snapshot, {Label.KIND: "probe"})
     marks = {Label.KIND: "driver", BRANCH_DRIVER: choice.driver.name, DRIVER_REASON: choice.reason}
-    session.engine.create_volume(DRIVER_VOLUME, marks)
+    session.engine.create_volume(memory, marks)
     return choice
+
+
+def _move_into_pool(session: Session, store: SnapshotStore, snapshot: Snapshot) -> None:
+    """Copy the snapshot into the pool if there is one and it lives elsewhere: once, for all its branches."""
+    pool = find_pool(session.engine)
+    if pool is None or in_pool(session.engine, snapshot) is not None:
+        return
+    with Registry().locked(f"snapshot-{snapshot.key}"):
+        _refuse_gone(store, snapshot)
+        if in_pool(session.engine, snapshot) is None:
+            text = f"copying snapshot {snapshot.key} into the pool, {snapshot.bytes / 2**20:.0f} MB, once"
+            session.events.emit(Event("database", Status.WORKING, text))
+            bring_in(session.engine, store.image, snapshot, pool)
+
+
+def _pool_stays(session: Session, snapshot: Snapshot) -> AbstractContextManager[None]:
+    """Meanwhile nobody removes the pool in which a snapshot lives."""
+    source = in_pool(session.engine, snapshot)
+    return nullcontext() if source is None else Registry().locked(f"pool-{source[0].name}")
+
+
+def _refuse_gone(store: SnapshotStore, snapshot: Snapshot) -> None:
+    if store.find(snapshot.key) is None:
+        raise OperationError(
+            f"the snapshot {snapshot.key} was deleted by another command just now",
+            code="snapshot_gone",
+            hint="run the command again",
+        )
 
 
 def remember_branch(session: Session, generation: int, snapshot_key: str) -> Memory:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devenv.database.branches import BRANCH_DRIVER
+from devenv.database.pool import IN_POOL
 from devenv.database.snapshots import Key
 from devenv.model import Label
 from devenv.operations.generations import recover_generation
@@ -73,7 +74,7 @@ def _row(volume: ObservedVolume, memory: Memory, volumes: tuple[ObservedVolume, 
         state=_state(generation, memory),
         snapshot=known.get(generation) or volume.labels.get(Key.KEY, ""),
         driver=volume.labels.get(BRANCH_DRIVER, ""),
-        bytes=_size(upper.mountpoint),
+        bytes=_size(upper.options.get("device", "") if IN_POOL in upper.labels else upper.mountpoint),
         created=volume.created,
     )
 

@@ -29,6 +29,7 @@ from devenv.operations.data import empty_snapshot, forget_older, make_branch, re
 from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.leftovers import remove_helpers
+from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import Discarded, measure, switch_volume
 from devenv.operations.up import obtain
@@ -139,6 +140,7 @@ class _Job:
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory, {mysql.IMAGE})
+        ready_pool(session, observed)
         return cls(session, info, observed, project, images, script, dump, shown, target, wanted)
 
     def run(self, begun: float, read: float) -> ImportResult:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
+from devenv.database.branches import BRANCH_DRIVER
+from devenv.database.pool import find_pool
+from devenv.database.pool_disk import room
 from devenv.errors import ConfigError, DevenvError
+from devenv.model import Label
+from devenv.operations.data import DRIVER_VOLUME
 from devenv.operations.session import Session, configured_ports
 
 if TYPE_CHECKING:
@@ -22,6 +27,8 @@ OK, WARNING, FAILED = "ok", "warning", "failed"
 DISK_WANTED = 10 * 2**30
 """The reference images and their build cache take about 4 GB; a seeded database wants room beside it."""
 DISK_NEEDED = 2 * 2**30
+POOL_WANTED = 0.1
+"""The share of a pool that is to be free."""
 MEMORY_WANTED = 2 * 2**30
 """The reference environment uses 0.9 GB when idle."""
 
@@ -62,6 +69,7 @@ def _examine(
     yield from _parts(installed)
     yield _disk(info)
     yield _memory(info)
+    yield _pool(engine)
     try:
         session = open_session()
     except ConfigError as error:
@@ -102,6 +110,26 @@ def _memory(info: EngineInfo) -> Diagnosis:
     if info.memory_bytes < MEMORY_WANTED:
         return Diagnosis("memory", WARNING, text, "give the engine 2 GB or more")
     return Diagnosis("memory", OK, text)
+
+
+def _pool(engine: Engine) -> Diagnosis:
+    """Where branches are made, and how."""
+    drivers = {one.name: one.labels.get(BRANCH_DRIVER, "") for one in engine.volumes(f"{Label.KIND}=driver")}
+    pool = find_pool(engine)
+    if pool is None:
+        how = drivers.get(DRIVER_VOLUME)
+        text = "none" + (f"; branches are made by {how}" if how else "")
+        fix = "`devenv db pool create --size 20G` makes branches share their blocks"
+        return Diagnosis("pool", OK, text, fix if how not in {None, "reflink"} else None)
+    space = room(engine, pool)
+    how = drivers.get(pool.driver_volume, "not tried yet")
+    if space is None:
+        text = f"{pool.name}, {pool.size / 2**30:.0f} GB, is not mounted"
+        return Diagnosis("pool", WARNING, text, "`devenv up` or `devenv db pool create` puts it back")
+    text = f"{pool.name}, {space.used / 2**30:.1f} of {space.size / 2**30:.1f} GB used, driver {how}"
+    if space.free < POOL_WANTED * space.size:
+        return Diagnosis("pool", WARNING, text, "`devenv gc` frees what nothing needs")
+    return Diagnosis("pool", OK, text)
 
 
 def _ports(session: Session) -> Iterator[Diagnosis]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from devenv.database.branches import KIND_LAYER, LAYERS, remove_branch
 from devenv.database.catalogue import refuse_used
 from devenv.database.garbage import Budget, Inventory, Item, Kind, plan_gc
+from devenv.database.pool import remove_volumes
 from devenv.database.snapshots import Key, SnapshotStore, run_worker, worker, worker_name
 from devenv.environments.registry import Registry
 from devenv.errors import DevenvError, RefusedError
@@ -16,6 +17,7 @@ from devenv.images.obtain import resolve_all
 from devenv.model import Label
 from devenv.operations.generations import recover_generation
 from devenv.operations.leftovers import helper_names
+from devenv.operations.pool import ready_pool
 from devenv.operations.session import configured_ports
 from devenv.project import database_volume
 from devenv.services import mysql
@@ -50,6 +52,7 @@ def gc(
     with session.workspace.locked(session.events):
         observed = session.observe()
         memory = recover_generation(session, observed)
+        ready_pool(session, observed)
         budget = Budget(session.settings.database.undo.keep, session.settings.database.undo.size)
         items = plan_gc(_inventory(session, observed, memory), budget, undo_too=undo_too)
         total = sum(item.bytes or 0 for item in items)
@@ -156,7 +159,7 @@ def _remove(session: Session, item: Item) -> bool:
         elif item.kind is Kind.CONTAINER:
             session.engine.remove_container(item.name)
         elif item.kind is Kind.LAYER:
-            session.engine.remove_volume(item.name)
+            remove_volumes(session.engine, (item.name,))
         else:
             _remove_snapshot(store, item)
     except DevenvError as error:

@@ -10,6 +10,7 @@ from devenv.errors import OperationError
 from devenv.operations.data import branch_seed, forget_older, remember_branch
 from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.pool import ready_pool
 from devenv.operations.spare import prepare_spare, spare_data
 from devenv.operations.switch import Discarded, measure, switch_to_spare, switch_volume
 from devenv.operations.up import obtain, seed_images
@@ -64,6 +65,7 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory, seed_images(session, project))
+        ready_pool(session, observed)
         started = spare_data(session, observed, images)
         if started is not None:
             project = project_on(session, info, observed, memory, memory.spare)
@@ -105,6 +107,7 @@ def undo(session: Session) -> UndoResult:
         generation, snapshot = _last_former(session, observed, memory)
         project = project_on(session, info, observed, memory, generation)
         images = obtain(session, project, memory, {mysql.IMAGE})
+        ready_pool(session, observed, new_data=False)
         current = ((memory.generation, memory.snapshot),) if memory.generation else ()
         session.workspace.remember(
             generation=generation, snapshot=snapshot, former=(*current, *memory.former[1:])

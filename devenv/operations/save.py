@@ -19,6 +19,7 @@ from devenv.events import Event, Status
 from devenv.model import Label
 from devenv.operations.generations import recover_generation
 from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import wait_until_answers
 from devenv.operations.up import obtain
@@ -112,6 +113,7 @@ def _source(session: Session) -> _Source:
         if container
         else obtain(session, project, memory, {mysql.IMAGE})["database"].reference
     )
+    ready_pool(session, observed)
     return _Source(project, volume, container, image)
 
 

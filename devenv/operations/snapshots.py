@@ -18,6 +18,7 @@ from devenv.events import Event, Status
 from devenv.operations.data import forget_older, make_branch, remember_branch
 from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import Discarded, measure, switch_volume
 from devenv.operations.up import obtain
@@ -116,6 +117,7 @@ def restore(session: Session, reference: str) -> RestoreResult:
         snapshot = resolve(_store(session).all(), reference, session.identity.project)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory, {mysql.IMAGE})
+        ready_pool(session, observed)
         upgrades = _check_version(session, snapshot, images["database"])
         text = session.render(project, images, info)
         discarded = measure(session, observed, memory)

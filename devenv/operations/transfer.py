@@ -21,6 +21,7 @@ from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
 from devenv.operations.generations import recover_generation
+from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.save import remove_unsealed
 from devenv.operations.snapshots import image_version, refuse_unfit
@@ -137,6 +138,7 @@ def open_store(session: Session) -> tuple[SnapshotStore, Obtained]:
         memory = recover_generation(session, observed)
         project = project_on(session, info, observed, memory, memory.generation)
         image = obtain(session, project, memory, {mysql.IMAGE})["database"]
+        ready_pool(session, observed)
     return SnapshotStore(session.engine, image.reference), image
 
 

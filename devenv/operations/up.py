@@ -14,6 +14,7 @@ from devenv.images.resolve import Action, Resolution, Source
 from devenv.operations.data import branch_seed
 from devenv.operations.generations import generation_in_use, next_generation, recover_generation
 from devenv.operations.mountpoints import prepare_mountpoints
+from devenv.operations.pool import ready_pool
 from devenv.operations.spare import discard_spare, prepare_spare
 from devenv.operations.status import StatusReport, report
 from devenv.operations.wait import Ascent
@@ -64,6 +65,7 @@ def up(session: Session, options: UpOptions) -> UpResult:
     with session.workspace.locked(session.events):
         desired = _Desired.of(session, info, options)
         prepare_mountpoints(session, desired.project)
+        ready_pool(session, desired.observed, new_data=desired.seed is not None)
         plan = _converge(session, desired)
         observed = Ascent(
             session.engine, session.observe, desired.services, session.events, options.timeout

@@ -612,6 +612,25 @@ def test_a_container_that_runs_to_its_end_and_is_gone(place: Place) -> None:
     assert place.engine.run_to_end(request).exit_status == 3
 
 
+def test_a_container_that_cannot_start_is_not_left_behind(place: Place) -> None:
+    options = {"type": "none", "o": "bind", "device": "/nowhere/at/all"}
+    place.engine.create_volume(place.name("v"), {Label.PROJECT: place.project}, options)
+    request = ContainerRequest(place.name("worker"), place.image, ("true",), volumes={place.name("v"): "/v"})
+    with pytest.raises(OperationError):
+        place.engine.run_to_end(request)
+    assert place.engine.container_state(place.name("worker")) is None
+    place.engine.remove_volume(place.name("v"))
+
+
+@pytest.mark.parametrize(("privileged", "status"), [(False, 32), (True, 0)])
+def test_only_a_privileged_container_may_change_mounts_and_sees_the_machine(
+    place: Place, *, privileged: bool, status: int
+) -> None:
+    script = "unshare --mount true || exit 32\ngrep -q kthreadd /proc/2/comm || exit 33"
+    request = ContainerRequest(place.name("worker"), place.image, ("sh", "-c", script), privileged=privileged)
+    assert place.engine.run_to_end(request).exit_status == status
+
+
 def test_nothing_runs_to_its_end_without_an_image(place: Place) -> None:
     with pytest.raises(OperationError):
         place.engine.run_to_end(ContainerRequest(place.name("worker"), NOWHERE, ("true",)))

@@ -103,9 +103,9 @@ class Daemon(Volumes):
             self._client.api.remove_container(name_or_id, v=True, force=True)
 
     def run_container(self, request: ContainerRequest) -> str:
-        """Create and start a container outside Compose; its id."""
+        """Create and start a container outside Compose; its id. One that does not start is removed."""
         with self._translated(f"run {request.name}"):
-            container = self._client.containers.run(
+            container = self._client.containers.create(
                 request.image,
                 list(request.command) if request.command is not None else None,
                 entrypoint=list(request.entrypoint) if request.entrypoint is not None else None,
@@ -115,8 +115,15 @@ class Daemon(Volumes):
                 network=request.network or NO_NETWORK,
                 labels=dict(request.labels),
                 user=request.user,
+                privileged=request.privileged,
+                pid_mode="host" if request.privileged else None,
                 detach=True,
             )
+            try:
+                container.start()
+            except BaseException:
+                container.remove(v=True, force=True)
+                raise
         return str(container.id)
 
     def container_logs(self, name_or_id: str, tail: int) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def test_a_copy_that_fails_says_why(engine: FakeEngine) -> None:
     engine.answer("cp -a", "cp: error writing: No space left on device\n", 1)
     with pytest.raises(OperationError) as caught:
         driver.create(engine, IMAGE, BranchRequest("shop_database_1", LABELS, SNAPSHOT))
-    assert caught.value.code == "branch_failed"
+    assert caught.value.code == "disk_full"
     assert caught.value.evidence == ("cp: error writing: No space left on device",)
 
 

@@ -197,7 +197,7 @@ def test_a_base_that_cannot_be_copied_leaves_nothing_behind(
     engine.answer("cp -a", "cp: No space left on device", exit_status)
     with pytest.raises(OperationError) as caught:
         build(engine, replace(request_, base=BASE))
-    assert caught.value.code == "branch_failed"
+    assert caught.value.code == "disk_full"
     assert set(engine.volume_labels) == {"shop_database_1", BASE.volume}
     assert engine.called(f"run {BUILDER}") == []
 

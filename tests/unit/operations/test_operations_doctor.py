@@ -50,6 +50,7 @@ def test_a_machine_on_which_all_is_well(shop: Shop) -> None:
         "buildx": "ok",
         "disk": "ok",
         "memory": "ok",
+        "pool": "ok",
         "configuration": "ok",
         "port frontend.port": "ok",
         "port backend.port": "ok",
