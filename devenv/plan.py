@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from devenv.engine.api import ObservedContainer, ObservedState
+    from devenv.engine.observed import ObservedContainer, ObservedState
     from devenv.model import Project, Service
 
 

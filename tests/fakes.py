@@ -23,9 +23,13 @@ from devenv.cli.context import Wiring
 from devenv.engine.api import (
     BuildRequest,
     ContainerRequest,
+    LineSink,
+    PullDeniedError,
+    RegistryUnreachableError,
+)
+from devenv.engine.observed import (
     EngineInfo,
     ExecResult,
-    LineSink,
     LogLine,
     ObservedContainer,
     ObservedImage,
@@ -33,8 +37,6 @@ from devenv.engine.api import (
     ObservedVolume,
     PortHolder,
     ProbeResult,
-    PullDeniedError,
-    RegistryUnreachableError,
 )
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.config.document import Document
 from devenv.config.parse import Defaults, parse_settings
-from devenv.engine.api import ObservedContainer, ObservedState, ObservedVolume
+from devenv.engine.observed import ObservedContainer, ObservedState, ObservedVolume
 from devenv.model import Label, Project
 from devenv.project import Identity, assemble
 from devenv.services.placement import Placement

@@ -16,7 +16,8 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from devenv.engine.api import Engine, EngineInfo
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import EngineInfo
 
 READY_SECONDS = 60
 SHUTDOWN_SECONDS = 600

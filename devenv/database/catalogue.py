@@ -14,7 +14,7 @@ from devenv.model import Label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from devenv.engine.api import ObservedVolume
+    from devenv.engine.observed import ObservedVolume
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 KEY = re.compile(r"[0-9a-f]{16}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from devenv.database.snapshots import Snapshot
-    from devenv.engine.api import ObservedVolume
+    from devenv.engine.observed import ObservedVolume
 
 
 class Kind(StrEnum):

@@ -19,7 +19,8 @@ from devenv.model import Label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from devenv.engine.api import Engine, ExecResult, ObservedVolume
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import ExecResult, ObservedVolume
     from devenv.errors import DevenvError
 
 NAME_VARIABLE = "DEVENV_POOL"

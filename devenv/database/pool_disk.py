@@ -16,7 +16,8 @@ from devenv.errors import OperationError
 from devenv.model import Label
 
 if TYPE_CHECKING:
-    from devenv.engine.api import Engine, ExecResult
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import ExecResult
 
 NO_DAEMON, NO_ROOM, BUSY = 10, 11, 12
 """Exit statuses of the scripts."""

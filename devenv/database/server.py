@@ -11,7 +11,8 @@ from devenv.errors import OperationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from devenv.engine.api import Engine, ExecResult
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import ExecResult
 
 POLL_SECONDS = 0.1
 DEAD = frozenset({"exited", "dead", "removing"})

@@ -22,7 +22,8 @@ from devenv.model import Label
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from devenv.engine.api import Engine, ExecResult, ObservedVolume
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import ExecResult, ObservedVolume
 
 ROOT = "/snapshot"
 """Where a snapshot's volume is mounted while it is made or read."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from devenv.engine.api import BuildRequest, Engine, ObservedImage, RegistryUnreachableError
+from devenv.engine.api import BuildRequest, Engine, RegistryUnreachableError
 from devenv.errors import DevenvError, ImageError
 from devenv.events import Event, EventSink, Status
 from devenv.images.recipe import BASE, fingerprint, folder_of
@@ -19,6 +19,8 @@ from devenv.model import Image, Label
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from devenv.engine.observed import ObservedImage
 
 DEBIAN = "debian:trixie-slim"
 """The registry's image that our base builds on, where a registry can be reached."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devenv.engine.api import ObservedImage
+    from devenv.engine.observed import ObservedImage
     from devenv.model import Image
 
 

@@ -35,7 +35,7 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devenv.engine.api import ObservedState
+    from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.model import Project

@@ -16,7 +16,7 @@ from devenv.operations.inside import running_container
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from devenv.engine.api import ObservedVolume
+    from devenv.engine.observed import ObservedVolume
     from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
 

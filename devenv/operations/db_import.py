@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from mmap import mmap
 
-    from devenv.engine.api import EngineInfo, ObservedState
+    from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.images.obtain import Obtained
     from devenv.model import Project
     from devenv.operations.session import Session

@@ -21,7 +21,8 @@ from devenv.operations.session import Session, configured_ports
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from devenv.engine.api import Engine, EngineInfo
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import EngineInfo
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 DISK_WANTED = 10 * 2**30

@@ -25,7 +25,7 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from devenv.engine.api import ObservedState
+    from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
 

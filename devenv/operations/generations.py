@@ -8,7 +8,7 @@ from devenv.model import Label
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from devenv.engine.api import ObservedState
+    from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
 

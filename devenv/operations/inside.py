@@ -12,7 +12,7 @@ from devenv.operations.lifecycle import check_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from devenv.engine.api import LogLine, ObservedContainer
+    from devenv.engine.observed import LogLine, ObservedContainer
     from devenv.operations.session import Session
 
 SHELL = ("sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")

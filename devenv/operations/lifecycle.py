@@ -20,7 +20,8 @@ from devenv.services import backend
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from devenv.engine.api import LineSink, ObservedState
+    from devenv.engine.api import LineSink
+    from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
 

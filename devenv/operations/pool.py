@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from devenv.database.snapshots import Snapshot
-    from devenv.engine.api import ObservedState, ObservedVolume
+    from devenv.engine.observed import ObservedState, ObservedVolume
     from devenv.operations.session import Session
 
 SMALLEST = 1 << 30

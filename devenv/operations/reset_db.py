@@ -19,7 +19,7 @@ from devenv.render.compose import MARK
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from devenv.engine.api import EngineInfo, ObservedState
+    from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.model import Project
     from devenv.operations.session import Session

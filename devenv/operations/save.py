@@ -27,7 +27,7 @@ from devenv.project import database_volume, labels
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from devenv.engine.api import ObservedContainer
+    from devenv.engine.observed import ObservedContainer
     from devenv.model import Project
     from devenv.operations.session import Session
 

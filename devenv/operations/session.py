@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from devenv.config.document import Document
     from devenv.config.settings import Settings
-    from devenv.engine.api import Engine, EngineInfo, ObservedState
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.environments.workspace import Memory, Workspace
     from devenv.events import EventSink
 

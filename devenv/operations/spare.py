@@ -21,7 +21,7 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devenv.engine.api import EngineInfo, ObservedContainer, ObservedState
+    from devenv.engine.observed import EngineInfo, ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.operations.session import Session

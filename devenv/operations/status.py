@@ -13,7 +13,7 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from devenv.engine.api import ObservedContainer, ObservedState
+    from devenv.engine.observed import ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.model import Project, Service
 

@@ -13,7 +13,7 @@ from devenv.operations.wait import Ascent
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from devenv.engine.api import ObservedContainer, ObservedState
+    from devenv.engine.observed import ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.model import Project
     from devenv.operations.session import Session

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from devenv.config.document import KeyPath
-    from devenv.engine.api import EngineInfo, LineSink, ObservedState
+    from devenv.engine.api import LineSink
+    from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.environments.ports import PortChoice
     from devenv.environments.workspace import Memory
     from devenv.model import Project, Service

@@ -13,7 +13,8 @@ from devenv.model import Condition, Service
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from devenv.engine.api import Engine, ObservedContainer, ObservedState
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import ObservedContainer, ObservedState
 
 POLL_SECONDS = 0.1
 LOG_LINES = 20

@@ -11,8 +11,8 @@ import pytest
 
 from devenv import __version__
 from devenv.cli.app import main
-from devenv.engine.api import PortHolder
 from devenv.engine.host import HostCommand
+from devenv.engine.observed import PortHolder
 from devenv.engine.setup_plan import SetupStep
 from devenv.errors import EngineUnavailableError, RefusedError
 from tests.fakes import STARTING, exited, unhealthy

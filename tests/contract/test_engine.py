@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.engine.api import (
-    BuildRequest,
-    ContainerRequest,
-    ExecResult,
-    ObservedContainer,
-    ObservedState,
-    RegistryUnreachableError,
-)
+from devenv.engine.api import BuildRequest, ContainerRequest, RegistryUnreachableError
+from devenv.engine.observed import ExecResult, ObservedContainer, ObservedState
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label
 from tests.e2e.support import until
@@ -503,7 +497,7 @@ def test_health_begins_with_starting_and_says_what_the_probe_said(place: Place) 
 
 def script_health(engine: FakeEngine) -> None:
     """The fake runs no probes: it is told what they find."""
-    from devenv.engine.api import ProbeResult  # noqa: PLC0415 - only here
+    from devenv.engine.observed import ProbeResult  # noqa: PLC0415 - only here
     from tests.fakes import STARTING, Turn, unhealthy  # noqa: PLC0415 - only here
 
     engine.scripts["one"] = [STARTING, unhealthy("not yet"), Turn("healthy", probe=ProbeResult(0, "here"))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.engine.api import EngineInfo, ObservedState
+from devenv.engine.observed import EngineInfo, ObservedState
 from devenv.errors import ConfigError, Problem
 from devenv.events import Event, EventSink, NullSink, Status
 from devenv.model import PublishedPort

@@ -11,7 +11,7 @@ from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
 from tests.samples import container, observed, project
 
 if TYPE_CHECKING:
-    from devenv.engine.api import ObservedContainer
+    from devenv.engine.observed import ObservedContainer
 
 SERVICES = ("databasemaster", "mailcatcher", "backend", "taskrunner", "frontend")
 ALL = tuple(container(name) for name in SERVICES)

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from devenv.engine.api import ExecResult
+from devenv.engine.observed import ExecResult
 from devenv.errors import EngineUnavailableError, OperationError
 
 if TYPE_CHECKING:

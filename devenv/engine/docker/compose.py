@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from devenv.engine.api import BuildRequest, ExecResult, LineSink
+from devenv.engine.observed import ExecResult
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import python_on_whales
+
+    from devenv.engine.api import BuildRequest, LineSink
 
 EVIDENCE_LINES = 20
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from devenv.engine.api import (
-    ContainerRequest,
+from devenv.engine.docker.volumes import Volumes
+from devenv.engine.observed import (
     EngineInfo,
     ExecResult,
     ObservedContainer,
@@ -14,11 +14,12 @@ from devenv.engine.api import (
     PortHolder,
     ProbeResult,
 )
-from devenv.engine.docker.volumes import Volumes
 from devenv.model import Label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from devenv.engine.api import ContainerRequest
 
 
 COMPOSE_PROJECT = "com.docker.compose.project"

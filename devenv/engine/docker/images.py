@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from devenv.engine.api import LineSink, ObservedImage
 from devenv.engine.docker.connection import Connected
+from devenv.engine.observed import ObservedImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from devenv.engine.api import LineSink
 
 
 PULL_PROGRESS_EVERY = 20

@@ -6,8 +6,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from devenv.engine.api import LogLine, ObservedContainer, ObservedState
 from devenv.engine.docker.connection import Connected
+from devenv.engine.observed import LogLine, ObservedContainer, ObservedState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from devenv.engine.api import ObservedVolume
 from devenv.engine.docker.connection import Connected
+from devenv.engine.observed import ObservedVolume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import pytest
 from devenv.database.build import SeedRequest, build_snapshot
 from devenv.database.seed import LoadFile, RunCommand
 from devenv.database.snapshots import DATA, ROOT, SEAL_SCRIPT, Key, Snapshot, SnapshotStore
-from devenv.engine.api import ExecResult
+from devenv.engine.observed import ExecResult
 from devenv.errors import DevenvError, OperationError, SeedError
 from devenv.model import Label
 from tests.fakes import DATA_BYTES, FakeContainer, FakeEngine, RecordingSink, exited

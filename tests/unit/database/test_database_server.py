@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devenv.database.server import Server, quoted
-from devenv.engine.api import ContainerRequest, ExecResult
+from devenv.engine.api import ContainerRequest
+from devenv.engine.observed import ExecResult
 from devenv.errors import OperationError
 from tests.fakes import FakeEngine, Turn, exited
 

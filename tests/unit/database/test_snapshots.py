@@ -12,7 +12,7 @@ from devenv.database.catalogue import check_name, refuse_taken, refuse_used, res
 from devenv.database.garbage import Budget, Inventory, plan_gc
 from devenv.database.snapshots import Key, Snapshot
 from devenv.database.versions import Fit, fit, version_of_banner
-from devenv.engine.api import ObservedVolume
+from devenv.engine.observed import ObservedVolume
 from devenv.errors import RefusedError, UsageError
 from devenv.model import Label
 from devenv.operations.snapshots import age

@@ -8,11 +8,12 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from devenv.engine.api import ObservedContainer, ProbeResult, PullDeniedError, RegistryUnreachableError
+from devenv.engine.api import PullDeniedError, RegistryUnreachableError
 from devenv.engine.docker.daemon import observed_container
 from devenv.engine.docker.images import _progress
 from devenv.engine.docker.logs import _interleaved, _lines
 from devenv.engine.docker.translate import pull_error, translated
+from devenv.engine.observed import ObservedContainer, ProbeResult
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
 from tests.samples import container
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.engine.api import ObservedImage
+from devenv.engine.observed import ObservedImage
 from devenv.images.resolve import Action, Source, resolve
 from devenv.model import Image
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from devenv.engine.api import PortHolder
+from devenv.engine.observed import PortHolder
 from devenv.errors import EngineUnavailableError
 from devenv.operations.doctor import Diagnosis, examine
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.engine.api import EngineInfo
+from devenv.engine.observed import EngineInfo
 from devenv.events import Event, Status
 from devenv.operations.mountpoints import prepare_mountpoints
 from devenv.operations.session import user_of_mappings, with_events

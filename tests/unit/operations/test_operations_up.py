@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.engine.api import PortHolder
+from devenv.engine.observed import PortHolder
 from devenv.errors import ConfigError, OperationError, RefusedError, SeedError, ServiceFailedError, UsageError
 from devenv.events import Status
 from devenv.operations.up import UpOptions, up

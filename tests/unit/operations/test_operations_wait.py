@@ -24,7 +24,7 @@ from tests.fakes import (
 from tests.samples import project
 
 if TYPE_CHECKING:
-    from devenv.engine.api import ObservedState
+    from devenv.engine.observed import ObservedState
     from tests.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("clock")

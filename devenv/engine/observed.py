@@ -1,0 +1,154 @@
+"""What an engine reports, as values: read once, decided upon without reading again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from devenv.model import Label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MIN_VERSION_START_INTERVAL = 25
+"""Compose refuses `start_interval` on an older engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """The engine that answers: its version, where it is reached and where its data lies."""
+
+    version: str
+    api_version: str
+    endpoint: str
+    root_directory: str = ""
+    storage_driver: str = ""
+    memory_bytes: int = 0
+    cpus: int = 0
+    rootless: bool = False
+
+    @property
+    def major(self) -> int:
+        """Major version; 0 where the engine does not say one."""
+        head = self.version.split(".", 1)[0]
+        return int(head) if head.isdigit() else 0
+
+    @property
+    def knows_start_interval(self) -> bool:
+        """Whether a health check may probe faster while the container starts."""
+        return self.major >= MIN_VERSION_START_INTERVAL
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """The last run of a health check: exit status and what it printed."""
+
+    exit_status: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """One container as the engine reports it; `health` is None where it has no health check."""
+
+    id: str
+    name: str
+    service: str
+    number: int
+    state: str
+    health: str | None = None
+    probe: ProbeResult | None = None
+    exit_status: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    restarts: int = 0
+    image: str = ""
+    image_id: str = ""
+    started_at: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Volume name by the path at which it is mounted."""
+    ports: Mapping[int, int] = field(default_factory=dict)
+    """Published port by container port."""
+    addresses: tuple[str, ...] = ()
+    """Its addresses on the project's networks."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs now."""
+        return self.state == "running"
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it runs and its health check, if it has one, passes."""
+        return self.is_running and self.health in {"healthy", None}
+
+    @property
+    def spec(self) -> str | None:
+        """Hash of the definition that it was created from."""
+        return self.labels.get(Label.SPEC)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    """A named volume that carries our labels.
+
+    `mountpoint` is its folder on the engine's machine; `options` are those it was made with, at `created`.
+    """
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mountpoint: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedState:
+    """One reading of all that belongs to a project; nothing is read again while deciding."""
+
+    containers: tuple[ObservedContainer, ...] = ()
+    volumes: tuple[ObservedVolume, ...] = ()
+    spare: ObservedContainer | None = None
+    """The database's spare, which is none of the service's containers until it takes the place of one."""
+
+    def of(self, service_name: str) -> tuple[ObservedContainer, ...]:
+        """The service's containers, by number."""
+        found = (container for container in self.containers if container.service == service_name)
+        return tuple(sorted(found, key=lambda container: container.number))
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedImage:
+    """An image that is on the engine."""
+
+    reference: str
+    id: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PortHolder:
+    """A published port of any container on the engine, devenv's or not."""
+
+    port: int
+    container: str
+    project: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """How a command inside a container ended."""
+
+    exit_status: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a service wrote; `at` is the engine's time stamp."""
+
+    service: str
+    container: str
+    at: str
+    text: str
