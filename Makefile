@@ -60,6 +60,11 @@ bench: $(DEV) ## time devenv beside plain Compose on the same environment, in tu
 	@$(DEVENV) setup --yes
 	@$(PY) -m tests.bench
 
+.PHONY: bench-db
+bench-db: $(DEV) ## time reset-db and imports beside the same by hand, up to 1 GB (SIZES=10,100 ROUNDS=3 BIG=1 choose)
+	@$(DEVENV) setup --yes
+	@$(PY) -m tests.bench.database
+
 .PHONY: clean
 clean: ## remove .venv and caches; .devenv stays, it remembers ports and data (first `make down` to remove containers)
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

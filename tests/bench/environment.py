@@ -1,0 +1,217 @@
+"""An environment of the benchmark's own, and the peer that does by hand what devenv does with its database."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+
+from devenv.cli.app import default_wiring
+from devenv.cli.context import Context
+from devenv.database.seed import seed_inputs, seed_key
+from devenv.database.snapshots import Snapshot, data_volume, worker_name
+from devenv.images.obtain import resolve_all
+from devenv.operations.session import configured_ports
+from devenv.services import mysql
+from tests.bench.command import DEVENV, Command, output, run
+from tests.bench.prober import Connection, answers, probing
+from tests.e2e.support import Engine, Stack, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DATABASE = "databasemaster"
+READY_SECONDS = 120.0
+REMOVE_SECONDS = 60.0
+BASE = "/base"
+COPY = "/copy"
+DUMPS = "/dumps"
+DUMP = f"{DUMPS}/dump.sql"
+
+
+class Environment(Stack):
+    """A project in a temporary folder; its seed's snapshot is its own as well, and removed with it."""
+
+    def __init__(
+        self, api: docker.APIClient, name: str, seed: Mapping[str, str], database: Mapping[str, Any]
+    ) -> None:
+        super().__init__(Path(tempfile.mkdtemp(prefix=f"{name}-")), api, name)
+        for file, text in seed.items():
+            self.write(file, text)
+        self.configure(database=dict(database))
+
+    def command(self, *words: str) -> tuple[str, ...]:
+        """devenv's command line on this project."""
+        return (*DEVENV, "-C", str(self.root), *words)
+
+    def devenv(self, *words: str) -> Command:
+        """Run devenv to its end; raises RuntimeError with what it said if it fails."""
+        return run(*self.command(*words))
+
+    @property
+    def database_port(self) -> int:
+        """Where the database is published."""
+        return self.port("database.port")
+
+    @property
+    def database(self) -> str:
+        """The database's container."""
+        return f"{self.name}-{DATABASE}-1"
+
+    def wake(self) -> None:
+        """Start the database where it does not run, and wait until it answers."""
+        self.engine.api.start(self.database)
+        with probing(self.database_port, "SELECT 1", answers) as prober:
+            prober.wait(READY_SECONDS)
+
+    def mark(self, sql: str) -> None:
+        """Change the data, over a connection of its own."""
+        with Connection(self.database_port, READY_SECONDS) as connection:
+            connection.query(sql)
+
+    def disk_used(self) -> int:
+        """Bytes in use on the disk that the database's data lie on, all that is pending written out."""
+        folder = "/var/lib/mysql"
+        script = f"sync -f {folder} && df --output=used --block-size=1 {folder}"
+        return int(output("docker", "exec", self.database, "sh", "-c", script).split()[-1])
+
+    def remove(self) -> None:
+        """Nothing of it stays: no container, volume, network, snapshot or file."""
+        keys: set[str] = set()
+        with suppress(Exception):  # where even the configuration cannot be read nothing was made
+            keys = self._keys()
+        shutil.rmtree(self.root, ignore_errors=True)
+        deadline = time.monotonic() + REMOVE_SECONDS
+        while True:
+            with suppress(docker.errors.APIError, OSError):
+                super().remove()
+                left = [*self.engine.containers(), *self.engine.volumes(), *self.engine.networks()]
+                left += [key for key in keys if self._holds_snapshot(key)]
+                if not left:
+                    return
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not all of {self.name} could be removed")
+            # What an interrupted command asked of the engine may still be under way.
+            time.sleep(0.5)
+
+    def _holds_snapshot(self, key: str) -> bool:
+        """Whether the engine still has something of the snapshot, after it was asked to remove it."""
+        api = self.engine.api
+        with suppress(docker.errors.NotFound):
+            api.remove_container(worker_name(key), force=True, v=True)
+        names = {Snapshot(key, 0, "", "", "").manifest, data_volume(key)}
+        for name in names:
+            with suppress(docker.errors.APIError):
+                api.remove_volume(name)
+        return any(row["Name"] in names for row in api.volumes()["Volumes"] or [])
+
+    def _keys(self) -> set[str]:
+        """Keys of the snapshots that commands on this project make: the seed's, and the one an import fills."""
+        session = Context(default_wiring(), folder=self.root).session()
+        memory = session.workspace.recall()
+        ports = configured_ports(session.settings)
+        project = session.project(ports, memory.generation, session.engine.info())
+        resolutions = resolve_all(session.engine, session.image_order(project, memory))
+        reference = next(one.reference for one in resolutions if one.key == "database")
+        image = session.engine.images([reference])[reference].id
+        database = session.settings.database
+        options = (*mysql.server_flags(session.settings), database.root_password, *database.databases)
+        return {
+            seed_key(session.seed_inputs(session.seed_steps(), image)),
+            seed_key(seed_inputs((), (), image, options)),
+        }
+
+
+class Peer:
+    """A server on a plain copy of a snapshot, with devenv's image and options; health checks it has none."""
+
+    def __init__(self, environment: Environment, snapshot: str) -> None:
+        self.name = f"{environment.name}-peer"
+        self.engine = Engine(environment.engine.api, self.name)
+        self.port = free_ports(1)[0]
+        self.snapshot = data_volume(snapshot)
+        self._config = environment.engine.service(DATABASE)["Config"]
+        self._label = f"devenv.project={self.name}"
+        self._create_volume("dumps")
+
+    @property
+    def image(self) -> str:
+        """The database's image."""
+        return str(self._config["Image"])
+
+    def prepare(self) -> None:
+        """A new empty volume."""
+        self._create_volume("data")
+
+    def copy(self) -> None:
+        """Copy the snapshot's data into the volume."""
+        mounts = ("-v", f"{self.snapshot}:{BASE}:ro", "-v", f"{self.name}_data:{COPY}")
+        words = ("docker", "run", "--rm", "--network", "none", "--label", self._label, *mounts)
+        run(*words, "--entrypoint", "cp", self.image, "-a", f"{BASE}/data/.", f"{COPY}/")
+
+    def start(self) -> None:
+        """Start the server on the volume; it is not ready yet."""
+        entrypoint, *first = self._config["Entrypoint"]
+        variables = [word for pair in self._config["Env"] for word in ("-e", pair)]
+        run(
+            *("docker", "run", "--detach", "--name", self.name, "--label", self._label, *variables),
+            *("-p", f"127.0.0.1:{self.port}:3306", "--entrypoint", entrypoint),
+            *("-v", f"{self.name}_data:/var/lib/mysql", "-v", f"{self.name}_dumps:{DUMPS}"),
+            *(self.image, *first, *(self._config["Cmd"] or ())),
+        )
+
+    def wait(self) -> None:
+        """Until the server answers."""
+        with probing(self.port, "SELECT 1", answers) as prober:
+            prober.wait(READY_SECONDS)
+
+    def dump(self, database: str) -> None:
+        """Write a dump of the database, inside the container."""
+        options = "-ubench -h127.0.0.1 --single-transaction --no-tablespaces"
+        self._shell(f"mysqldump {options} {database} > {DUMP}")
+
+    def fetch_dump(self, target: Path) -> None:
+        """The dump as a file on this machine."""
+        run("docker", "cp", f"{self.name}:{DUMP}", str(target))
+
+    def load(self, database: str) -> float:
+        """Load the dump into the database made anew; the seconds that it took."""
+        client = "mysql -ubench -h127.0.0.1"
+        recreate = f"{client} -e 'DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database}'"
+        return self._shell(f"{recreate} && {client} {database} < {DUMP}").seconds
+
+    def end(self) -> None:
+        """Remove the server and its data; the dump stays."""
+        with suppress(docker.errors.NotFound):
+            self.engine.api.remove_container(self.name, force=True, v=True)
+        with suppress(docker.errors.NotFound):
+            self.engine.api.remove_volume(f"{self.name}_data")
+
+    def remove(self) -> None:
+        """Nothing of it stays."""
+        self.engine.remove_all()
+
+    def _shell(self, script: str) -> Command:
+        return run("docker", "exec", self.name, "sh", "-c", script)
+
+    def _create_volume(self, what: str) -> None:
+        self.engine.api.create_volume(f"{self.name}_{what}", labels={"devenv.project": self.name})
+
+
+@contextmanager
+def awake(environment: Environment) -> Iterator[None]:
+    """The database runs in the block only: those that idle would disturb others with their health checks.
+
+    It is killed, not paused: a health check that begins while a container is frozen blocks the engine.
+    """
+    environment.wake()
+    try:
+        yield
+    finally:
+        environment.engine.api.kill(environment.database)
