@@ -16,7 +16,8 @@ from devenv.cli.app import default_wiring
 from devenv.cli.context import Context
 from devenv.database.seed import seed_inputs, seed_key
 from devenv.database.snapshots import Snapshot, data_volume, worker_name
-from devenv.images.obtain import resolve_all
+from devenv.images.obtain import Obtained, resolve_all
+from devenv.images.resolve import Source
 from devenv.operations.session import configured_ports
 from devenv.services import mysql
 from tests.bench.command import DEVENV, Command, output, run
@@ -118,8 +119,10 @@ class Environment(Stack):
         ports = configured_ports(session.settings)
         project = session.project(ports, memory.generation, session.engine.info())
         resolutions = resolve_all(session.engine, session.image_order(project, memory))
-        reference = next(one.reference for one in resolutions if one.key == "database")
-        image = session.engine.images([reference])[reference].id
+        found = next(one for one in resolutions if one.key == mysql.IMAGE)
+        present = session.engine.images([found.reference])[found.reference]
+        source = found.source or Source.PRESENT
+        image = Obtained(found.key, found.reference, source, present.id).content
         database = session.settings.database
         options = (*mysql.server_flags(session.settings), database.root_password, *database.databases)
         return {
