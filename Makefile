@@ -38,7 +38,8 @@ install: $(RUN) ## put devenv into .venv and start nothing
 .PHONY: test
 test: $(DEV) ## every test: unit, contract, end to end, bare machine (installs an engine if there is none)
 	@$(DEVENV) setup --yes
-	@$(PY) -m pytest
+	@$(MAKE) test-unit
+	@$(PY) -m pytest tests/contract tests/e2e
 
 .PHONY: test-unit
 test-unit: $(DEV) ## the tests that need no engine, in seconds

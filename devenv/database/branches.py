@@ -33,6 +33,8 @@ LAYERS = ("_upper", "_work")
 BRANCH_DRIVER = "devenv.driver"
 """Label of a branch: the name of the driver that made it."""
 PROBE = "devenv-branch-probe"
+SERVER_ROOM = 128_000_000
+"""Bytes that a server takes at its start for files of its own."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Driver(Protocol):
 
     name: str
 
+    def room(self, size: int) -> int:
+        """About how many bytes a branch of so large a snapshot takes until its server runs."""
+
     def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
         """Make the branch's volume; raises OperationError where this way does not work here."""
 
@@ -57,6 +62,11 @@ class Reflink:
     """Files that share their blocks with the snapshot's: XFS, btrfs, a pool. Costs nothing until written to."""
 
     name = "reflink"
+
+    def room(self, size: int) -> int:
+        """Only what the server writes at its start: redo log, temporary tablespaces."""
+        del size
+        return SERVER_ROOM
 
     def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
         """Clone every file of the snapshot: into the pool where it lives in one, else into a plain volume."""
@@ -74,6 +84,10 @@ class Copy:
 
     name = "copy"
 
+    def room(self, size: int) -> int:
+        """All of it once more."""
+        return size + SERVER_ROOM
+
     def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
         """Copy every file of the snapshot into a plain volume, holes left out."""
         _copy(engine, image, request, "--reflink=auto --sparse=always")
@@ -87,6 +101,11 @@ class Overlay:
     """
 
     name = "overlay"
+
+    def room(self, size: int) -> int:
+        """The files that the server opens to write at its start are copied then: 92 MB with our redo log."""
+        del size
+        return 100_000_000 + SERVER_ROOM
 
     def create(self, engine: Engine, image: str, request: BranchRequest) -> None:
         """Make a volume that the engine mounts as overlay, with a volume each for its two own folders."""

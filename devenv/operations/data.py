@@ -28,6 +28,7 @@ from devenv.errors import OperationError
 from devenv.events import Event, Status
 from devenv.model import Label
 from devenv.operations.leftovers import remove_helpers
+from devenv.operations.room import check_room
 from devenv.project import labels
 from devenv.render.compose import network_labels, volume_labels
 from devenv.services import mysql
@@ -106,6 +107,8 @@ def make_branch(session: Session, store: SnapshotStore, project: Project, snapsh
     with _pool_stays(session, snapshot), Registry().locked(f"snapshot-{snapshot.key}"):
         _refuse_gone(store, snapshot)
         remove_branch(session.engine, volume.name)
+        if in_pool(session.engine, snapshot) is None:
+            check_room(_folder(session, snapshot), choice.driver.room(snapshot.bytes), "a branch")
         choice.driver.create(session.engine, store.image, request)
     return choice
 
@@ -144,6 +147,12 @@ def _pool_stays(session: Session, snapshot: Snapshot) -> AbstractContextManager[
     """Meanwhile nobody removes the pool in which a snapshot lives."""
     source = in_pool(session.engine, snapshot)
     return nullcontext() if source is None else Registry().locked(f"pool-{source[0].name}")
+
+
+def _folder(session: Session, snapshot: Snapshot) -> str:
+    """Where the engine keeps the snapshot's data, and will keep the branch's."""
+    found = session.engine.volumes(f"{Key.KEY}={snapshot.key}")
+    return next((volume.mountpoint for volume in found if volume.name == snapshot.volume), "")
 
 
 def _refuse_gone(store: SnapshotStore, snapshot: Snapshot) -> None:

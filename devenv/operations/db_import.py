@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
+from devenv.operations.room import check_room
 from devenv.operations.switch import Discarded, measure, switch_volume
 from devenv.operations.up import obtain
 from devenv.project import database_volume, labels
@@ -96,7 +96,7 @@ def db_import(session: Session, source: str, database: str | None) -> ImportResu
     info = session.engine.info()
     session.workspace.prepare()
     with opened_dump(source, session.workspace.folder, Path.cwd(), _teller(session)) as script:
-        _check_room(info, len(script))
+        check_room(info.root_directory, ROOM * len(script), "the import")
         try:
             dump = read_dump(script)
             target = target_database(dump, session.settings.database.databases[0], database)
@@ -262,19 +262,3 @@ def _teller(session: Session) -> Callable[[int], None]:
             session.events.emit(Event(RESOURCE, Status.WORKING, f"reading the dump: {size / 1e6:.0f} MB"))
 
     return tell
-
-
-def _check_room(info: EngineInfo, size: int) -> None:
-    """Raise OperationError `disk_full` where the engine's disk can be seen and has too little room."""
-    root = Path(info.root_directory or "/nowhere")
-    try:
-        free = shutil.disk_usage(root).free
-    except OSError:
-        return
-    if free < ROOM * size:
-        raise OperationError(
-            f"the import needs about {ROOM * size / 1e6:.0f} MB, and {root} has {free / 1e6:.0f} MB left",
-            code="disk_full",
-            hint="`devenv gc` shows what can be freed",
-            detail={"needed": ROOM * size, "free": free},
-        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError
-from devenv.operations.data import branch_seed, forget_older, remember_branch
+from devenv.operations.data import Data, branch_seed, forget_older, remember_branch
 from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.pool import ready_pool
@@ -63,6 +64,8 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
     with session.workspace.locked(session.events):
         observed = session.observe()
         memory = recover_generation(session, observed)
+        # Asking the server takes as long as making the branch: both at once.
+        discarded = ThreadPoolExecutor(1).submit(measure, session, observed, memory)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory, seed_images(session, project))
         ready_pool(session, observed)
@@ -72,11 +75,9 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         text = session.render(project, images, info)
         if not session.workspace.compose_file.exists():
             session.workspace.write_compose_file(text, MARK)
-        discarded = measure(session, observed, memory)
-        if started is not None:
-            remember_branch(session, memory.spare, started.snapshot.key)
-        data = started or branch_seed(session, project, images)
+        data = _take_into_use(session, started, memory) or branch_seed(session, project, images)
         session.workspace.write_compose_file(text, MARK)
+        former = discarded.result()
         switch = switch_volume if started is None else switch_to_spare
         running = switch(session, observed, project)
         seconds = time.monotonic() - begun
@@ -89,11 +90,18 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         driver=data.driver,
         seed_steps=tuple(str(step) for step in data.steps),
         seeded=data.built,
-        discarded=discarded,
+        discarded=former,
         seconds=seconds,
         running=running,
         from_spare=started is not None,
     )
+
+
+def _take_into_use(session: Session, spare: Data | None, memory: Memory) -> Data | None:
+    """The spare's data, remembered as those in use; None where there is no spare."""
+    if spare is not None:
+        remember_branch(session, memory.spare, spare.snapshot.key)
+    return spare
 
 
 def undo(session: Session) -> UndoResult:

@@ -217,4 +217,5 @@ def awake(environment: Environment) -> Iterator[None]:
     try:
         yield
     finally:
-        environment.engine.api.kill(environment.database)
+        with suppress(docker.errors.APIError):  # it may have died, which the block then tells
+            environment.engine.api.kill(environment.database)

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker.errors
 import pytest
 
 from tests.e2e.support import (
@@ -28,8 +30,6 @@ from tests.harness import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-
-    import docker
 
     from tests.harness import Outcome
 
@@ -68,6 +68,27 @@ def api() -> Iterator[docker.APIClient]:
     found = client()
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_snapshots_stay(api: docker.APIClient) -> Iterator[None]:
+    """The snapshots of our seeds belong to no project: those that came with us go with us, unless somebody uses them."""
+
+    def found() -> set[str]:
+        rows = api.volumes(filters={"name": "devenv_snapshot_"})["Volumes"] or []
+        return {row["Name"] for row in rows}
+
+    known = found()
+    yield
+    used = {
+        (row["Labels"] or {}).get("devenv.snapshot.key")
+        for row in api.volumes(filters={"label": "devenv.kind=database"})["Volumes"] or []
+    }
+    # The manifest, whose name is the shorter one, before the data that it speaks of.
+    for name in sorted(found() - known):
+        if name.removesuffix("_data").removeprefix("devenv_snapshot_") not in used:
+            with suppress(docker.errors.APIError):
+                api.remove_volume(name)
 
 
 @pytest.fixture(scope="session")

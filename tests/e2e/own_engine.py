@@ -81,6 +81,19 @@ class OwnEngine:
         self.process.kill()
         self.process.wait()
 
+    @contextmanager
+    def filled(self, left: int) -> Iterator[None]:
+        """Meanwhile the disk has so many bytes left."""
+        ballast = self.disk / "ballast"
+        subprocess.run(["sync", "-f", str(self.disk)], check=True)
+        size = shutil.disk_usage(self.disk).free - left
+        with ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        try:
+            yield
+        finally:
+            ballast.unlink()
+
     def take_image(self, reference: str) -> None:
         """Copy an image from the machine's engine."""
         environment = {**os.environ, "DOCKER_HOST": ""}

@@ -1,4 +1,4 @@
-"""The engine is killed while devenv replaces data: devenv says so, and afterwards the data are the old or the new."""
+"""An engine is killed, or its disk is full, while data are replaced: they are the old or the new afterwards."""
 
 from __future__ import annotations
 
@@ -107,4 +107,30 @@ def test_an_engine_that_dies_leaves_the_old_or_the_new_data(place: Place) -> Non
         assert place.rows() in (old, gives or old), where
     stack.run("reset-db").ok()
     assert place.rows() == SEEDED
+    assert stack.engine.builders() == []
+
+
+@pytest.mark.parametrize("left", [4_000_000, 60_000_000, 150_000_000])
+def test_a_full_disk_is_said_and_loses_nothing(place: Place, left: int) -> None:
+    stack = place.stack
+    stack.run("reset-db").ok()
+    stack.engine.mysql("INSERT INTO kept VALUES (4)")
+    old = place.rows()
+    operations = (("reset-db",), ("db", "import", str(stack.root / "dump.sql")), ("snapshot", "save", "full"))
+    with place.engine.filled(left):
+        for words in operations:
+            outcome = stack.run(*words, "--json")
+            assert (outcome.code, outcome.error["code"]) == (1, "disk_full"), (words, outcome)
+            assert outcome.error["hint"]
+            assert place.rows() == old
+        assert "full" not in stack.run("snapshot", "list").ok().out.split()
+        # What needs no room works.
+        stack.run("undo").ok()
+        stack.run("undo").ok()
+        assert place.rows() == old
+
+    stack.run("reset-db").ok()
+    assert place.rows() == SEEDED
+    stack.run("undo").ok()
+    assert place.rows() == old
     assert stack.engine.builders() == []
