@@ -172,7 +172,7 @@ def show_list(output: Output, rows: tuple[SnapshotRow, ...]) -> None:
                 row.server,
                 row.origin,
                 row.project or "all",
-                ", ".join(str(use) for use in row.used_by) or "-",
+                _users(row),
             )
             for row in rows
         ],
@@ -207,3 +207,11 @@ def age_text(seconds: float | None) -> str:
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name}"
     return f"{seconds:.0f} s"
+
+
+def _users(row: SnapshotRow) -> str:
+    """The branches of a snapshot, in a line's room."""
+    if not row.used_by:
+        return "-"
+    more = f" and {len(row.used_by) - 1} more" if len(row.used_by) > 1 else ""
+    return f"{row.used_by[0]}{more}"

@@ -72,10 +72,14 @@ def sight(visits: Sequence[Visit], returned: float) -> Sight:
     )
 
 
-def measure_application(environment: Environment, rounds: int, options: Sequence[str]) -> list[Sight]:
-    """Reset an environment that is up as a whole, while visitors ask for its first page."""
+def measure_application(environment: Environment, rounds: int, before: Sequence[str]) -> list[Sight]:
+    """Reset an environment that is up as a whole, while visitors ask for its first page.
+
+    `before` is a command that goes before and does not count, none where it is empty.
+    """
     sights = []
     for _ in range(rounds + 1):
+        environment.prepare(before)
         environment.mark(SPOIL)
         visits: list[Visit] = []
         stop = threading.Event()
@@ -87,7 +91,7 @@ def measure_application(environment: Environment, rounds: int, options: Sequence
             visitor.start()
         try:
             _await_old_page(visits)
-            with started(*environment.command("reset-db", *options)) as command:
+            with started(*environment.command("reset-db")) as command:
                 command.finish()
             time.sleep(WATCHED_SECONDS)
         finally:

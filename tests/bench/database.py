@@ -89,13 +89,14 @@ class Subject:
             run("docker", "start", name)
             self.result.add("floor", prober.wait(READY_SECONDS) - begun)
 
-    def reset(self, name: str, options: Sequence[str]) -> None:
+    def reset(self, name: str, before: Sequence[str]) -> None:
         """`devenv reset-db`: until it answers with fresh data, until it returns, until every table was read."""
         port = self.environment.database_port
+        self.environment.prepare(before)
         self.environment.mark(SPOIL)
         with (
             probing(port, SELECT_MARK, is_unmarked) as prober,
-            started(*self.environment.command("reset-db", *options)) as command,
+            started(*self.environment.command("reset-db")) as command,
         ):
             ready = prober.wait(READY_SECONDS)
             self.touch(port)
@@ -242,9 +243,9 @@ class _Run:
             stack.callback(environment.remove)
             environment.devenv("up", "frontend", "backend", DATABASE, "mailcatcher")
             found = {}
-            for name, options in ways.items():
+            for name, before in ways.items():
                 self._say(f"the application: {name}")
-                found[name] = measure_application(environment, self.rounds, options)
+                found[name] = measure_application(environment, self.rounds, before)
             return found
 
     def _subject(self, stack: ExitStack, data: Dataset, facts: dict[str, str]) -> Subject:
@@ -278,10 +279,13 @@ class _Run:
 
 
 def _ways() -> dict[str, tuple[str, ...]]:
-    """The ways to reset that this devenv has, by name."""
+    """The ways to reset that this devenv has, by name, each with the command that goes before and does not count.
+
+    A reset uses up the spare and makes none, so that the one after it has none.
+    """
     ways: dict[str, tuple[str, ...]] = {RESET: ()}
     if "--spare" in output(*DEVENV, "reset-db", "--help"):
-        ways[SPARE] = ("--spare",)
+        ways[SPARE] = ("reset-db", "--spare")
     return ways
 
 
@@ -289,8 +293,8 @@ def _round(subject: Subject, ways: Mapping[str, Sequence[str]], number: int) -> 
     """Every side once; which begins changes from round to round."""
     sides: list[Callable[[], None]] = [subject.restart, subject.copy_and_load]
     sides += [
-        lambda name=name, options=options: subject.reset(name, options)  # type: ignore[misc]
-        for name, options in ways.items()
+        lambda name=name, before=before: subject.reset(name, before)  # type: ignore[misc]
+        for name, before in ways.items()
     ]
     first = number % len(sides)
     for side in (*sides[first:], *sides[:first]):

@@ -19,13 +19,14 @@ from devenv.database.snapshots import Snapshot, data_volume, worker_name
 from devenv.images.obtain import Obtained, resolve_all
 from devenv.images.resolve import Source
 from devenv.operations.session import configured_ports
+from devenv.project import spare_name
 from devenv.services import mysql
 from tests.bench.command import DEVENV, Command, output, run
 from tests.bench.prober import Connection, answers, probing
-from tests.e2e.support import Engine, Stack, free_ports
+from tests.e2e.support import Engine, Stack, free_ports, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 DATABASE = "databasemaster"
 READY_SECONDS = 120.0
@@ -64,6 +65,15 @@ class Environment(Stack):
     def database(self) -> str:
         """The database's container."""
         return f"{self.name}-{DATABASE}-1"
+
+    def prepare(self, words: Sequence[str]) -> None:
+        """Run a command, if there is one, and wait until a spare that it started can take over."""
+        if words:
+            self.devenv(*words)
+            until(lambda: self._health(spare_name(self.name)) == "healthy", "the spare is healthy")
+
+    def _health(self, container: str) -> str:
+        return str(self.engine.api.inspect_container(container)["State"]["Health"]["Status"])
 
     def wake(self) -> None:
         """Start the database where it does not run, and wait until it answers."""
