@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from devenv.database.branches import BRANCH_DRIVER, remove_branch
 from devenv.database.seed import seed_key
 from devenv.database.snapshots import Key, SnapshotStore
+from devenv.errors import DevenvError
 from devenv.events import Event, Status
 from devenv.operations.data import Data, make_branch
 from devenv.operations.generations import next_generation
@@ -58,7 +59,17 @@ def spare_data(session: Session, observed: ObservedState, images: Mapping[str, O
 
 
 def prepare_spare(session: Session, info: EngineInfo, images: Mapping[str, Obtained]) -> None:
-    """See that there is a spare for the next reset; nothing happens where the database does not run."""
+    """See that there is a spare for the next reset; nothing happens where the database does not run.
+
+    What was done before stands: where no spare can be made, as for want of room, that is a warning.
+    """
+    try:
+        _prepare(session, info, images)
+    except DevenvError as error:
+        session.events.emit(Event("spare", Status.WARNING, f"none was started: {error.message}"))
+
+
+def _prepare(session: Session, info: EngineInfo, images: Mapping[str, Obtained]) -> None:
     observed = session.observe()
     current = _running(observed)
     store = SnapshotStore(session.engine, images["database"].reference)

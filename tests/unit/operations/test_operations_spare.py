@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from devenv.errors import OperationError
 from devenv.operations.gc import gc
 from devenv.operations.reset_db import ResetResult, reset_db, undo
 from devenv.operations.snapshots import restore
@@ -122,3 +123,12 @@ def test_gc_and_down_know_the_spare(spared: Shop) -> None:
     items = gc(spared.session(), lambda _: True, undo_too=True).items
     assert "shop_database_2" not in {item.name for item in items}
     assert branch(spared, SPARE) == "shop_database_2"
+
+
+def test_a_reset_counts_though_no_spare_can_be_made(spared: Shop) -> None:
+    spared.engine.fail("duplicate", OperationError("no more of these", code="engine_refused"))
+    result = reset(spared)
+    assert (result.from_spare, result.volume) == (True, "shop_database_2")
+    assert "warning spare: none was started: no more of these" in spared.sink.lines
+    assert SPARE not in spared.engine.containers
+    assert not reset(spared).from_spare
