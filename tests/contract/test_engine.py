@@ -7,6 +7,7 @@ import re
 import subprocess
 import tarfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -251,6 +252,15 @@ def test_a_network_is_made_once(place: Place) -> None:
     place.engine.create_network(name, {Label.PROJECT: place.project})
     place.engine.create_network(name, {Label.PROJECT: place.project})
     place.run(network=name)
+
+
+def test_what_two_remove_at_once_is_gone_for_both(place: Place) -> None:
+    for _ in range(3):
+        server = place.run()
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(place.engine.remove_container, server) for _ in range(4)]:
+                assert done.result() is None
+        assert place.engine.container_state(server) is None
 
 
 def test_a_container_without_a_network_reaches_nobody(place: Place) -> None:

@@ -26,6 +26,7 @@ COMPOSE_PROJECT = "com.docker.compose.project"
 COMPOSE_SERVICE = "com.docker.compose.service"
 COMPOSE_NUMBER = "com.docker.compose.container-number"
 NO_NETWORK = "none"
+REMOVAL_SECONDS = 60
 COMPOSE_ONE_OFF = "com.docker.compose.oneoff"
 
 
@@ -98,10 +99,17 @@ class Daemon(Volumes):
 
     def remove_container(self, name_or_id: str) -> None:
         """Kill and remove it with its anonymous volumes; nothing happens where it does not exist."""
-        from docker.errors import NotFound
+        from docker.errors import APIError, NotFound
 
+        api = self._client.api
         with self._translated(f"remove {name_or_id}"), suppress(NotFound):
-            self._client.api.remove_container(name_or_id, v=True, force=True)
+            try:
+                api.remove_container(name_or_id, v=True, force=True)
+            except APIError as error:
+                if "already in progress" not in str(error.explanation):
+                    raise
+                # Somebody else's removal, perhaps asked for by a command that was killed since: it will be gone.
+                api.wait(name_or_id, timeout=REMOVAL_SECONDS, condition="removed")
 
     def run_container(self, request: ContainerRequest) -> str:
         """Create and start a container outside Compose; its id. One that does not start is removed."""
