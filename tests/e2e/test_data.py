@@ -80,22 +80,22 @@ SECOND = (
 
 def broken(kind: str) -> Broken:
     """One of the ways in which a seed can fail."""
-    files = {"fixtures/first.sql": FIRST, "fixtures/second.sql": SECOND}
+    files = {"broken/first.sql": FIRST, "broken/second.sql": SECOND}
     if kind == "statement":
         detail = {
-            "file": "fixtures/second.sql",
+            "file": "broken/second.sql",
             "line": 4,
             "statement": "INSERT INTO nowhere VALUES (1);",
         }
-        seed: list[Any] = ["fixtures/first.sql", "fixtures/second.sql"]
-        return Broken(files, seed, ("fixtures/second.sql", "line 4", "nowhere"), detail)
+        seed: list[Any] = ["broken/first.sql", "broken/second.sql"]
+        return Broken(files, seed, ("broken/second.sql", "line 4", "nowhere"), detail)
     if kind == "command":
         command = "echo e2e-last-words; exit 3"
         detail = {"command": command, "service": "backend", "exit_status": 3}
-        seed = ["fixtures/first.sql", {"run": command, "service": "backend"}]
+        seed = ["broken/first.sql", {"run": command, "service": "backend"}]
         return Broken(files, seed, (command, "exit status 3"), detail)
-    files["fixtures/cut.sql.zst"] = cut_short()
-    return Broken(files, ["fixtures/first.sql", "fixtures/cut.sql.zst"], ("cut.sql.zst",), {})
+    files["broken/cut.sql.zst"] = cut_short()
+    return Broken(files, ["broken/first.sql", "broken/cut.sql.zst"], ("cut.sql.zst",), {})
 
 
 def cut_short() -> bytes:
@@ -159,11 +159,11 @@ def test_people_see_file_line_and_statement_of_a_broken_seed(own: Stack) -> None
     outcome = own.run("up")
 
     assert outcome.code == 1
-    assert "error: fixtures/second.sql:4: " in outcome.err
+    assert "error: broken/second.sql:4: " in outcome.err
     assert "statement: INSERT INTO nowhere VALUES (1);" in outcome.err
     assert "hint: " in outcome.err
 
-    own.write("fixtures/second.sql", SECOND.replace(b"INTO nowhere", b"INTO second"))
+    own.write("broken/second.sql", SECOND.replace(b"INTO nowhere", b"INTO second"))
     own.up("databasemaster")
     assert (own.engine.count("first"), own.engine.count("second")) == (1, 1)
     until(lambda: own.engine.builders() == [], "no builder left", 5)

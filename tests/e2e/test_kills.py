@@ -124,7 +124,7 @@ def test_whatever_is_killed_leaves_the_old_or_the_new_data(database: Stack) -> N
         database.up("databasemaster")
         found = rows(database)
         assert found in (old, new), where
-        landed[name] += found == new
+        landed[name] += found != old
         if name == "save":
             added = snapshots(database).keys() - known.keys()
             assert added <= {f"killed{number}"}, where
@@ -132,8 +132,8 @@ def test_whatever_is_killed_leaves_the_old_or_the_new_data(database: Stack) -> N
                 database.run("snapshot", "restore", snapshot).ok()
                 assert rows(database) == old, where
                 database.run("undo").ok()
-    # Early and late moments were among them.
-    assert all(landed[name] for name in ("reset", "import", "restore")), landed
+    # Some came too late to keep the old data, and some early enough.
+    assert 0 < sum(landed.values()) < KILLS, landed
     database.run("reset-db").ok()
     assert rows(database) == SEEDED
     assert database.engine.builders() == []

@@ -90,6 +90,7 @@ def test_the_installed_wheel_works_in_an_empty_folder(installed: Path, empty_fol
 
     devenv("down", "--volumes", "--yes")
     assert stack.engine.containers() == []
+    devenv("gc", "--all", "--yes")
     assert stack.engine.volumes() == set()
     assert sorted(path.name for path in stack.root.iterdir()) == [".devenv", "devenv.yaml"]
 
