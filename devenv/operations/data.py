@@ -100,6 +100,8 @@ def make_branch(session: Session, store: SnapshotStore, project: Project, snapsh
     Meanwhile nobody deletes the snapshot: whoever wants to finds the branch, and leaves it.
     """
     volume = next(volume for volume in project.volumes if volume.key == "database")
+    # A killed import's server may still hold the volume that is made now.
+    remove_helpers(session)
     _move_into_pool(session, store, snapshot)
     choice = branch_driver(session, store, snapshot)
     marks = {BRANCH_DRIVER: choice.driver.name, Key.KEY: snapshot.key}
@@ -181,6 +183,7 @@ def remember_branch(session: Session, generation: int, snapshot_key: str) -> Mem
 
 def forget_older(session: Session, observed: ObservedState) -> None:
     """Remove the branches that are neither in use nor kept for `undo`, nor the spare's."""
+    remove_helpers(session)
     memory = session.workspace.recall()
     kept = {memory.generation, memory.spare, *(generation for generation, _ in memory.former)}
     for volume in observed.volumes:

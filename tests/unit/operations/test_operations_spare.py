@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from devenv.engine.api import ContainerRequest
 from devenv.errors import OperationError
 from devenv.operations.gc import gc
 from devenv.operations.reset_db import ResetResult, reset_db, undo
@@ -132,3 +133,14 @@ def test_a_reset_counts_though_no_spare_can_be_made(spared: Shop) -> None:
     assert "warning spare: none was started: no more of these" in spared.sink.lines
     assert SPARE not in spared.engine.containers
     assert not reset(spared).from_spare
+
+
+def test_a_switch_ends_the_server_of_an_import_that_was_killed(spared: Shop) -> None:
+    """It holds the volume that would have been next, which nobody knows."""
+    spared.engine.create_volume("shop_database_3", spared.engine.volume_labels["shop_database_1"])
+    request = ContainerRequest(
+        "shop-database-import", "mysql:8.4", volumes={"shop_database_3": "/var/lib/mysql"}
+    )
+    spared.engine.run_container(request)
+    assert reset_db(spared.session()).from_spare
+    assert "shop-database-import" not in spared.engine.containers
