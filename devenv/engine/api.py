@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from devenv.errors import ImageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from devenv.engine.observed import (
+        ContainerDefinition,
         EngineInfo,
         ExecResult,
         LogLine,
@@ -64,8 +66,31 @@ class PullDeniedError(ImageError):
     code = "pull_denied"
 
 
+class Conversation(Protocol):
+    """A command inside a container that is written to and read in turn; what it says is never lost or waited for."""
+
+    def write(self, piece: bytes) -> bool:
+        """Hand it some more; whether it still reads. It may end by what was written before."""
+
+    def read_line(self) -> str | None:
+        """Wait for the next line that it writes, without its end; None once it has ended."""
+
+    def end(self) -> ExecResult:
+        """Tell it that nothing more comes, and wait for its end; the output is what was not read yet."""
+
+
 LineSink = Callable[[str], None]
 """Takes one line of a command's progress."""
+
+
+class News(Protocol):
+    """Ends a wait when something has happened to a container."""
+
+    def wait(self, timeout: float) -> None:
+        """Return when something has happened since the last call, at the latest after `timeout` seconds."""
+
+    def tell(self) -> None:
+        """End the present wait, or the next: something happened that the engine does not know."""
 
 
 class Engine(Protocol):
@@ -76,6 +101,9 @@ class Engine(Protocol):
 
     def observe(self, project: str) -> ObservedState:
         """All containers (one-off runs left out) and volumes of the project, in one reading."""
+
+    def definition(self, container_id: str) -> ContainerDefinition:
+        """How a container and its image were made; raises OperationError where it does not exist."""
 
     def published_ports(self) -> tuple[PortHolder, ...]:
         """Every host port that some container on this engine holds."""
@@ -98,12 +126,6 @@ class Engine(Protocol):
         The image of a user's own service is pulled or built where it is missing.
         """
 
-    def down(self, compose_file: Path, on_line: LineSink, *, volumes: bool = False) -> None:
-        """Let Compose remove containers and the network, and with `volumes` its volumes."""
-
-    def stop(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
-        """Let Compose stop services, dependents first; None means all."""
-
     def run_once(
         self,
         compose_file: Path,
@@ -117,20 +139,32 @@ class Engine(Protocol):
         Its dependencies are left alone. A killed devenv leaves it running, under that name.
         """
 
+    def watch(self) -> AbstractContextManager[News | None]:
+        """What happens to containers of devenv's while the block runs; None where the engine does not tell."""
+
     def start_container(self, container_id: str) -> None:
-        """Start a created or stopped container; nothing happens to a running one."""
+        """Start a created or stopped container; nothing happens to a running one.
+
+        One that an engine was starting when it died is made anew, as it was, and gets another id.
+        """
 
     def restart_container(self, container_id: str, timeout: int) -> None:
         """Stop within `timeout` seconds and start again."""
 
-    def remove_container(self, name_or_id: str) -> None:
-        """Kill and remove it with its anonymous volumes; nothing happens where it does not exist."""
+    def remove_container(self, name_or_id: str, *, anonymous_volumes: bool = True) -> None:
+        """Kill and remove it, and its anonymous volumes; nothing happens where it does not exist."""
+
+    def remove_rest(self, project: str) -> tuple[str, ...]:
+        """Remove what is left of a project but its volumes: containers, one-off runs too, and networks.
+
+        Gives the names of the networks that stay, because containers of somebody else are on them.
+        """
 
     def run_container(self, request: ContainerRequest) -> str:
         """Create and start a container outside Compose; its id."""
 
-    def stop_container(self, name_or_id: str, timeout: int) -> int:
-        """Stop it cleanly within `timeout` seconds; its exit status."""
+    def stop_container(self, name_or_id: str, timeout: int | None) -> int:
+        """Stop it cleanly within `timeout` seconds, None for those it was made with; its exit status."""
 
     def container_logs(self, name_or_id: str, tail: int) -> tuple[str, ...]:
         """The last lines that a container wrote."""
@@ -160,6 +194,23 @@ class Engine(Protocol):
         """Run a command inside a running container; its standard output as it comes.
 
         Raises OperationError `command_failed`, with what it wrote to standard error, if it ends other than 0.
+        """
+
+    def converse(
+        self, container_id: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Conversation]:
+        """Run a command inside a running container and talk with it; it is killed at the end of the block."""
+
+    def put_file(self, container_id: str, path: str, pieces: Iterable[bytes], size: int) -> None:
+        """Write a file of so many bytes into a container, for everybody to read; one that is there is replaced.
+
+        Raises OperationError `engine_refused` where the folder does not exist.
+        """
+
+    def modified(self, container_id: str, path: str) -> float | None:
+        """When a file in a container was last changed, in seconds since 1970; None where there is no such file, or container.
+
+        What a `tmpfs` holds is not seen.
         """
 
     def attach(self, container_id: str, command: Sequence[str], *, tty: bool, user: str | None = None) -> int:

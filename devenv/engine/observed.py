@@ -65,6 +65,8 @@ class ObservedContainer:
     image: str = ""
     image_id: str = ""
     started_at: str = ""
+    probes: tuple[str, ...] = ()
+    """When the last few runs of its health check began; some may be of its life before a restart."""
     labels: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Volume name by the path at which it is mounted."""
@@ -72,6 +74,8 @@ class ObservedContainer:
     """Published port by container port."""
     addresses: tuple[str, ...] = ()
     """Its addresses on the project's networks."""
+    depends_on: frozenset[str] = frozenset()
+    """The services that it was made to depend on."""
 
     @property
     def is_running(self) -> bool:
@@ -84,9 +88,77 @@ class ObservedContainer:
         return self.is_running and self.health in {"healthy", None}
 
     @property
+    def has_ended_well(self) -> bool:
+        """Whether its process ended by itself or was ended, with status 0."""
+        return self.state == "exited" and self.exit_status == 0
+
+    @property
     def spec(self) -> str | None:
         """Hash of the definition that it was created from."""
         return self.labels.get(Label.SPEC)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMount:
+    """What a container sees at `target`: `source` is a volume's name or a path of the engine's machine.
+
+    `kind` is the engine's word: `volume`, `bind` or `tmpfs`.
+    """
+
+    target: str
+    kind: str
+    source: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPort:
+    """Container port `target`, published at `address`:`published`."""
+
+    target: int
+    published: int
+    address: str = ""
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDefinition:
+    """What an image says of the containers made from it; `digests` as its registries know it."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    volumes: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDefinition:
+    """How a container was made, as the engine tells it: what it runs, and what it is given.
+
+    `memory` is in bytes, `cpus` in processors; 0 means no limit. Times of `health` are seconds, 0 where
+    the engine's default holds; `health_test` is empty where there is no check.
+    """
+
+    container_id: str
+    image: str
+    own: ImageDefinition = ImageDefinition()
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    mounts: tuple[ObservedMount, ...] = ()
+    ports: tuple[ObservedPort, ...] = ()
+    aliases: tuple[str, ...] = ()
+    memory: int = 0
+    cpus: float = 0
+    health_test: tuple[str, ...] = ()
+    health_times: Mapping[str, float] = field(default_factory=dict)
+    """`interval`, `timeout`, `start_period`, and `retries` as a number."""
+    restart: str = ""
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +183,17 @@ class ObservedState:
     volumes: tuple[ObservedVolume, ...] = ()
     spare: ObservedContainer | None = None
     """The database's spare, which is none of the service's containers until it takes the place of one."""
+
+    def with_spare(self, name: str) -> ObservedState:
+        """The same state with the container of that name in the spare's place."""
+        others = tuple(one for one in self.containers if one.name != name)
+        spare = next((one for one in self.containers if one.name == name), None)
+        return ObservedState(others, self.volumes, spare)
+
+    def without(self, name: str) -> ObservedState:
+        """The same state without the container of that name."""
+        others = tuple(one for one in self.containers if one.name != name)
+        return ObservedState(others, self.volumes, self.spare)
 
     def of(self, service_name: str) -> tuple[ObservedContainer, ...]:
         """The service's containers, by number."""

@@ -1,4 +1,4 @@
-"""What devenv asks of an engine, asked of the fake and of Docker: both give the same answers."""
+"""What devenv asks of an engine, asked of the fake, and of Docker by both ways: all give the same answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import tarfile
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devenv.engine.api import BuildRequest, ContainerRequest, RegistryUnreachableError
-from devenv.engine.observed import ExecResult, ObservedContainer, ObservedState
+from devenv.engine.observed import ExecResult, ObservedContainer, ObservedMount, ObservedPort, ObservedState
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label
 from tests.e2e.support import until
@@ -111,7 +112,7 @@ def remove_all(project: str) -> None:
         docker("image", "rm", "--force", *images)
 
 
-@pytest.fixture(params=["fake", "docker"])
+@pytest.fixture(params=["fake", "socket", "sdk"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     project = f"devenv-test-{uuid.uuid4().hex[:8]}"
     if request.param == "fake":
@@ -119,7 +120,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         engine.add_image("devenv/base:test")
         yield Place(engine, "devenv/base:test", project, tmp_path)
         return
-    docker_engine: Engine = request.getfixturevalue("docker_engine")
+    docker_engine: Engine = request.getfixturevalue(f"{request.param}_engine")
     image: str = request.getfixturevalue("base_image")
     try:
         yield Place(docker_engine, image, project, tmp_path)
@@ -423,6 +424,21 @@ def test_compose_creates_what_is_named_and_what_it_needs(place: Place) -> None:
     assert {one.service for one in place.engine.observe(place.project).containers} == {"one", "two"}
 
 
+def test_compose_leaves_replicas_alone_when_others_come_or_go(place: Place) -> None:
+    def ids() -> set[str]:
+        return {one.id for one in place.engine.observe(place.project).containers}
+
+    place.engine.create(place.compose(one=SLEEPER), None, quiet)
+    first = ids()
+    place.engine.create(place.compose(one=f"{SLEEPER}\nscale: 3"), None, quiet)
+    more = ids()
+    place.engine.create(place.compose(one=f"{SLEEPER}\nscale: 2"), None, quiet)
+    assert first < more
+    assert len(more) == 3
+    assert ids() < more
+    assert len(ids()) == 2
+
+
 def test_compose_removes_what_is_no_longer_defined(place: Place) -> None:
     place.engine.create(place.compose(one=SLEEPER, two=f"{SLEEPER}\ndeploy: {{replicas: 2}}"), None, quiet)
     place.engine.create(place.compose(two=SLEEPER), None, quiet)
@@ -448,7 +464,7 @@ def test_compose_on_an_image_that_cannot_be_had(place: Place) -> None:
     place.image = NOWHERE
     with pytest.raises(OperationError) as caught:
         place.engine.create(place.compose(one=SLEEPER), None, quiet)
-    assert caught.value.code == "compose_failed"
+    assert caught.value.code == "registry_unreachable"
     assert caught.value.evidence
     assert place.engine.observe(place.project).containers == ()
 
@@ -457,6 +473,7 @@ def test_compose_on_a_folder_that_is_not_there(place: Place) -> None:
     missing = f"{{type: bind, source: {place.folder}/missing, target: /x, bind: {{create_host_path: false}}}}"
     with pytest.raises(OperationError) as caught:
         place.engine.create(place.compose(one=f"{SLEEPER}\nvolumes: [{missing}]"), None, quiet)
+    assert caught.value.code == "mount_missing"
     assert any("missing" in line for line in caught.value.evidence)
     assert not (place.folder / "missing").exists()
 
@@ -470,13 +487,11 @@ def test_start_stop_and_start_again(place: Place) -> None:
     assert place.one("one").is_running
     assert place.one("one").is_healthy
     assert place.one("one").started_at != ""
-    place.engine.stop(file, ["one"], quiet)
+    place.engine.stop_container(place.one("one").id, None)
     assert (place.one("one").state, place.one("two").state) == ("exited", "running")
     identity = place.one("one").id
     place.engine.start_container(identity)
     assert (place.one("one").id, place.one("one").state) == (identity, "running")
-    place.engine.stop(file, None, quiet)
-    assert {one.state for one in place.engine.observe(place.project).containers} == {"exited"}
 
 
 def test_a_restart_is_a_new_start_of_the_same_container(place: Place) -> None:
@@ -534,7 +549,7 @@ def test_published_ports_and_who_holds_them(place: Place) -> None:
     (holder,) = [holder for holder in place.engine.published_ports() if holder.port == PORT]
     assert (holder.container, holder.project) == (f"{place.project}-one-1", place.project)
     assert place.one("one").ports == {80: PORT}
-    place.engine.stop(file, None, quiet)
+    place.engine.stop_container(place.one("one").id, None)
     # The engine's list lags a moment behind what it has done.
     until(
         lambda: PORT not in [holder.port for holder in place.engine.published_ports()],
@@ -542,23 +557,77 @@ def test_published_ports_and_who_holds_them(place: Place) -> None:
     )
 
 
-def test_down_removes_containers_and_network_and_keeps_volumes(place: Place) -> None:
+def test_how_a_service_was_made(place: Place) -> None:
+    text = f"""\
+command: [sh, -c, "{SERVER}"]
+user: "1000:1000"
+environment: {{ONE: "1", TWO: a b}}
+ports: [{{target: 80, published: {PORT}, host_ip: 127.0.0.1}}]
+volumes: [{{type: volume, source: data, target: /data, read_only: true}}]
+healthcheck: {{test: [CMD-SHELL, "true"], interval: 2s, timeout: 3s}}"""
+    place.engine.create(place.compose(web=text), None, quiet)
+
+    made = place.engine.definition(place.one("web").id)
+
+    assert made.container_id == place.one("web").id
+    assert made.image == place.image
+    assert made.entrypoint == made.own.entrypoint
+    assert made.command == ("sh", "-c", SERVER)
+    assert made.user == "1000:1000"
+    assert {"ONE": "1", "TWO": "a b"}.items() <= made.environment.items()
+    assert made.mounts == (ObservedMount("/data", "volume", f"{place.project}_data", read_only=True),)
+    assert made.ports == (ObservedPort(80, PORT, "127.0.0.1"),)
+    assert "web" in made.aliases
+    assert (made.memory, made.cpus, made.read_only) == (0, 0, False)
+    assert made.health_test == ("CMD-SHELL", "true")
+    assert made.health_times == {"interval": 2, "timeout": 3}
+
+
+def test_what_is_not_there_was_not_made(place: Place) -> None:
+    with pytest.raises(OperationError):
+        place.engine.definition(place.name("nothing"))
+
+
+def test_the_rest_of_a_project_goes_and_its_volumes_stay(place: Place) -> None:
     file = place.compose(one=f"{SLEEPER}\nvolumes: [{{type: volume, source: data, target: /data}}]")
     place.engine.create(file, None, quiet)
     place.engine.start_container(place.one("one").id)
-    place.engine.down(file, quiet)
-    place.engine.down(file, quiet)
-    state = place.engine.observe(place.project)
-    assert (state.containers, len(state.volumes)) == ((), 1)
+    for _ in range(2):
+        assert place.engine.remove_rest(place.project) == ()
+        state = place.engine.observe(place.project)
+        assert (state.containers, len(state.volumes)) == ((), 1)
     with pytest.raises(OperationError):
         place.run(network=f"{place.project}_default")
 
 
-def test_down_with_volumes(place: Place) -> None:
-    file = place.compose(one=f"{SLEEPER}\nvolumes: [{{type: volume, source: data, target: /data}}]")
-    place.engine.create(file, None, quiet)
-    place.engine.down(file, quiet, volumes=True)
-    assert place.engine.observe(place.project) == ObservedState()
+def test_a_network_that_somebody_else_is_on_stays(place: Place) -> None:
+    if isinstance(place.engine, FakeEngine):
+        return  # its networks have nobody on them
+    place.engine.create(place.compose(one=SLEEPER), None, quiet)
+    other = place.run(network=f"{place.project}_default")
+    assert place.engine.remove_rest(place.project) == (f"{place.project}_default",)
+    place.engine.remove_container(other)
+    assert place.engine.remove_rest(place.project) == ()
+
+
+def test_what_a_service_depends_on(place: Place) -> None:
+    place.engine.create(place.compose(one=SLEEPER, two=f"{SLEEPER}\ndepends_on: [one]"), None, quiet)
+    assert place.one("one").depends_on == frozenset()
+    assert place.one("two").depends_on == frozenset({"one"})
+
+
+def test_an_anonymous_volume_goes_with_its_container_or_stays(place: Place) -> None:
+    if isinstance(place.engine, FakeEngine):
+        return  # it knows none
+    for goes in (True, False):
+        place.engine.create(place.compose(one=f"{SLEEPER}\nvolumes: [/data]"), None, quiet)
+        one = place.one("one")
+        (volume,) = one.volumes.values()
+        place.engine.remove_container(one.id, anonymous_volumes=goes)
+        # Made anew it has these labels; one that is there keeps its own.
+        found = place.engine.create_volume(volume, {Label.PROJECT: place.project})
+        assert (Label.PROJECT in found.labels) is goes
+        place.engine.remove_volume(volume)
 
 
 def test_a_command_in_a_container_of_its_own(place: Place) -> None:
@@ -716,7 +785,7 @@ def test_compose_takes_a_replaced_container_for_its_own(place: Place) -> None:
     place.engine.create(file, None, quiet)
     assert place.one("one").id == identity
     assert place.one("one").is_running
-    place.engine.down(file, quiet)
+    place.engine.remove_rest(place.project)
     assert place.engine.observe(place.project).containers == ()
 
 
@@ -772,7 +841,7 @@ def test_compose_takes_a_substitute_for_its_own_and_it_can_be_replaced(place: Pl
     file = on_volume(place, third)
     place.engine.create(file, None, quiet)
     assert place.one("one", 2).id == replaced
-    place.engine.down(file, quiet)
+    place.engine.remove_rest(place.project)
     assert place.engine.observe(place.project).containers == ()
 
 
@@ -797,3 +866,76 @@ def test_a_commands_output_as_a_stream(place: Place) -> None:
     assert caught.value.code == "command_failed"
     assert caught.value.message.startswith("sh ended with exit status 4 in ")
     assert caught.value.evidence == ("broken",)
+
+
+def test_what_happens_to_a_container_ends_a_wait(place: Place) -> None:
+    with place.engine.watch() as news:
+        if news is None:  # who is told nothing looks by himself
+            assert isinstance(place.engine, FakeEngine)
+            return
+        begun = time.monotonic()
+        place.run(labels={Label.PROJECT: place.project})
+        news.wait(10)
+        place.engine.remove_container(place.name("server"))
+        news.wait(10)
+        assert time.monotonic() - begun < 10
+
+
+def test_somebody_else_can_end_a_wait(place: Place) -> None:
+    with place.engine.watch() as news:
+        if news is None:
+            assert isinstance(place.engine, FakeEngine)
+            return
+        begun = time.monotonic()
+        news.tell()
+        news.wait(10)
+        assert time.monotonic() - begun < 5
+
+
+def test_a_conversation_with_a_command(place: Place) -> None:
+    server = place.run()
+    with place.engine.converse(server, ("cat",)) as cat:
+        assert cat.write(b"one\ntwo\n")
+        assert [cat.read_line(), cat.read_line()] == ["one", "two"]
+        # More than any pipe holds, and nobody reads it meanwhile.
+        assert all(cat.write(b"x" * 999 + b"\n") for _ in range(1000))
+        assert cat.write("drei ß\n".encode())
+        assert cat.end() == ExecResult(0, ("x" * 999 + "\n") * 1000 + "drei ß\n")
+        assert cat.read_line() is None
+        assert not cat.write(b"four\n")
+
+
+@pytest.mark.parametrize("what", ["ended", "missing"])
+def test_a_conversation_with_nobody(place: Place, what: str) -> None:
+    server = place.run() if what == "ended" else place.name("missing")
+    with place.engine.converse(server, ("sh", "-c", "echo bye >&2; exit 3")) as found:
+        line = found.read_line()
+        assert line == "bye" if what == "ended" else "No such container" in str(line)
+        assert found.read_line() is None
+        result = found.end()
+        assert (result.exit_status, result.output) == (3 if what == "ended" else 1, "")
+
+
+def test_a_file_is_written_into_a_container_and_over_another(place: Place) -> None:
+    server = place.run()
+    for text in ("one\ntwo", ""):
+        pieces = [text[:3].encode(), text[3:].encode()]
+        place.engine.put_file(server, "/tmp/found", pieces, len(text))
+        result = place.engine.execute(server, ("cat", "/tmp/found"))
+        assert result.output.splitlines() == text.splitlines()
+
+
+def test_a_file_says_when_it_was_written(place: Place) -> None:
+    server, begun = place.run(), time.time()
+    assert place.engine.modified(server, "/tmp/found") is None
+    place.engine.put_file(server, "/tmp/found", [b"x"], 1)
+    modified = place.engine.modified(server, "/tmp/found")
+    assert modified is not None
+    assert int(begun) <= modified <= time.time()
+
+
+def test_no_file_is_written_where_there_is_no_folder(place: Place) -> None:
+    server = place.run()
+    with pytest.raises(OperationError) as caught:
+        place.engine.put_file(server, "/nowhere/found", [b"x"], 1)
+    assert caught.value.code == "engine_refused"

@@ -1,22 +1,22 @@
-"""Compose and buildx through python-on-whales."""
+"""Compose, by the client itself, which is on the way of every start; and buildx, by python-on-whales."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from devenv.engine.observed import ExecResult
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    import python_on_whales
-
     from devenv.engine.api import BuildRequest, LineSink
+    from devenv.errors import DevenvError
 
 EVIDENCE_LINES = 20
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -30,37 +30,9 @@ class Compose:
 
         The image of a user's own service is pulled or built where it is missing.
         """
-        with _translated("create the containers") as tail:
-            _report(
-                _whales(compose_file).compose.up(
-                    services=_services(services),
-                    start=False,
-                    # Our own images are here by now: what is missing is a user's own service's.
-                    pull="missing",
-                    remove_orphans=True,
-                    stream_logs=True,
-                ),
-                on_line,
-                tail,
-            )
-
-    def down(self, compose_file: Path, on_line: LineSink, *, volumes: bool = False) -> None:
-        """Let Compose remove containers and the network, and with `volumes` its volumes."""
-        with _translated("remove the containers") as tail:
-            _report(
-                _whales(compose_file).compose.down(remove_orphans=True, volumes=volumes, stream_logs=True),
-                on_line,
-                tail,
-            )
-
-    def stop(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
-        """Let Compose stop services, dependents first; None means all."""
-        with _translated("stop the containers") as tail:
-            _report(
-                _whales(compose_file).compose.stop(services=_services(services), stream_logs=True),
-                on_line,
-                tail,
-            )
+        # Our own images are here by now; a user's own service says by `pull_policy` what it wants.
+        words = ("up", "--no-start", "--remove-orphans", *(services or ()))
+        _compose(compose_file, words, "create the containers", on_line)
 
     def run_once(
         self,
@@ -74,25 +46,11 @@ class Compose:
 
         Its dependencies are left alone. A killed devenv leaves it running, under that name.
         """
-        from python_on_whales.exceptions import DockerException
-
+        variables = [word for one in environment.items() for word in ("--env", "=".join(one))]
+        words = ("run", "--rm", "--no-deps", "--no-TTY", "--name", name, *variables, service, *command)
         lines: list[str] = []
-        with _translated(f"run a command in {service}"):
-            stream: Any = _whales(compose_file).compose.run(
-                service,
-                list(command),
-                envs=dict(environment),
-                name=name,
-                dependencies=False,
-                remove=True,
-                tty=False,
-                stream=True,
-            )
-            try:
-                lines.extend(raw.decode(errors="replace").rstrip() for _, raw in stream)
-            except DockerException as error:
-                return ExecResult(error.return_code, "\n".join(lines))
-        return ExecResult(0, "\n".join(lines))
+        status = _client(compose_file, words, f"run a command in {service}", lines.append)
+        return ExecResult(status, "\n".join(lines))
 
     def build(self, request: BuildRequest, on_line: LineSink) -> None:
         """Build an image; raises ImageError `build_failed` with the last lines as evidence."""
@@ -126,46 +84,49 @@ class Compose:
             ) from error
 
 
-def _whales(compose_file: Path) -> python_on_whales.DockerClient:
-    import python_on_whales
+def _compose(compose_file: Path, words: Sequence[str], doing: str, on_line: LineSink) -> None:
+    tail: deque[str] = deque(maxlen=EVIDENCE_LINES)
 
-    return python_on_whales.DockerClient(
-        compose_files=[compose_file], compose_project_directory=compose_file.parent.parent
-    )
-
-
-def _services(services: Sequence[str] | None) -> list[str] | None:
-    """For python-on-whales an empty list means no service at all and None means every service."""
-    return list(services) if services is not None else None
-
-
-def _report(stream: Iterable[tuple[str, bytes]] | None, on_line: LineSink, tail: deque[str]) -> None:
-    for _, raw in stream or ():
-        line = ANSI.sub("", raw.decode(errors="replace")).strip()
+    def said(line: str) -> None:
+        line = ANSI.sub("", line).strip()
         if line:
             tail.append(line)
             on_line(line)
 
+    if _client(compose_file, words, doing, said) != 0:
+        raise _failed(doing, tuple(tail))
 
-@contextmanager
-def _translated(doing: str) -> Iterator[deque[str]]:
-    """Raise what python-on-whales raises as ours; the body may leave lines of evidence."""
-    from python_on_whales.client_config import ClientNotFoundError, ParsingError
-    from python_on_whales.exceptions import DockerException
 
-    tail: deque[str] = deque(maxlen=EVIDENCE_LINES)
-    try:
-        yield tail
-    except ClientNotFoundError as error:
-        raise EngineUnavailableError(
-            f"the `docker` client is not on PATH: cannot {doing}", hint="run `devenv setup`"
-        ) from error
-    except (DockerException, ParsingError) as error:
-        evidence = tuple(tail) or tuple(str(getattr(error, "stderr", "") or error).splitlines())
-        if any("is not a docker command" in line for line in evidence):
-            raise EngineUnavailableError(
-                f"Docker Compose is missing: cannot {doing}", hint="run `devenv setup`", evidence=evidence
-            ) from error
-        raise OperationError(
-            f"Compose could not {doing}", code="compose_failed", evidence=evidence
-        ) from error
+def _client(compose_file: Path, words: Sequence[str], doing: str, on_line: LineSink) -> int:
+    """Run Compose by itself: python-on-whales would run the same line, and takes 250 ms to import; the exit status."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise _no_client(doing)
+    folder = compose_file.parent.parent
+    argv = [docker, "compose", "--file", str(compose_file), "--project-directory", str(folder), *words]
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        for raw in process.stdout:
+            on_line(raw.decode(errors="replace").rstrip())
+    return process.returncode
+
+
+def _no_client(doing: str) -> EngineUnavailableError:
+    return EngineUnavailableError(
+        f"the `docker` client is not on PATH: cannot {doing}", hint="run `devenv setup`"
+    )
+
+
+def _failed(doing: str, evidence: tuple[str, ...]) -> DevenvError:
+    """Why Compose failed, told from its last lines."""
+    if any("is not a docker command" in line for line in evidence):
+        return EngineUnavailableError(
+            f"Docker Compose is missing: cannot {doing}", hint="run `devenv setup`", evidence=evidence
+        )
+    from devenv.engine.docker.translate import operation_error
+
+    return operation_error(doing, evidence, evidence) or OperationError(
+        f"Compose could not {doing}", code="compose_failed", evidence=evidence
+    )

@@ -1,19 +1,28 @@
-"""Containers, volumes and networks through the Docker SDK."""
+"""What there is on the engine, and single containers."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
 from typing import TYPE_CHECKING, Any
 
-from devenv.engine.docker.volumes import Volumes
+from devenv.engine.docker.connection import translated
+from devenv.engine.docker.containers import (
+    COMPOSE_NUMBER,
+    NO_NETWORK,
+    copied,
+    described,
+    endpoints,
+    observed_container,
+)
+from devenv.engine.docker.volumes import Volumes, filters, missing_is_fine
 from devenv.engine.observed import (
     EngineInfo,
     ExecResult,
     ObservedContainer,
     ObservedState,
     PortHolder,
-    ProbeResult,
 )
+from devenv.engine.transport import API_TIMEOUT, NOT_FOUND, ApiError, unframed
 from devenv.model import Label
 
 if TYPE_CHECKING:
@@ -23,10 +32,9 @@ if TYPE_CHECKING:
 
 
 COMPOSE_PROJECT = "com.docker.compose.project"
-COMPOSE_SERVICE = "com.docker.compose.service"
-COMPOSE_NUMBER = "com.docker.compose.container-number"
-NO_NETWORK = "none"
 REMOVAL_SECONDS = 60
+HALF_STARTED = "failed to create task .*already exists"
+"""An engine that died while it started a container forgets that; what runs containers has it under this id for good."""
 COMPOSE_ONE_OFF = "com.docker.compose.oneoff"
 
 
@@ -35,13 +43,13 @@ class Daemon(Volumes):
 
     def info(self) -> EngineInfo:
         """Who answers; raises EngineUnavailableError when nobody does."""
-        with self._translated("ask for its version"):
-            info = self._client.api.info()
-            version = self._client.api.version()
+        with translated("ask for its version"):
+            info = self._api.call("GET", "/info")
+            api_version, endpoint = self._api.api_version, self._api.endpoint
         return EngineInfo(
-            version=version.get("Version", ""),
-            api_version=version.get("ApiVersion", ""),
-            endpoint=_endpoint(self._client.api),
+            version=info.get("ServerVersion", ""),
+            api_version=api_version,
+            endpoint=endpoint,
             root_directory=info.get("DockerRootDir", ""),
             storage_driver=info.get("Driver", ""),
             memory_bytes=int(info.get("MemTotal", 0)),
@@ -51,29 +59,33 @@ class Daemon(Volumes):
 
     def observe(self, project: str) -> ObservedState:
         """All containers (one-off runs left out) and volumes of the project, in one reading."""
-        with self._translated("list containers"):
-            rows = self._client.api.containers(all=True, filters={"label": f"{COMPOSE_PROJECT}={project}"})
+        with translated("list containers"):
+            query = filters(label=f"{COMPOSE_PROJECT}={project}") | {"all": "1"}
+            rows = self._api.call("GET", "/containers/json", query=query)
             containers = tuple(
                 observed
                 for row in rows
                 if row["Labels"].get(COMPOSE_ONE_OFF, "False") == "False"
-                and (observed := self._inspect(row["Id"])) is not None
+                and (observed := self._observed(row["Id"])) is not None
             )
         return ObservedState(containers, self.volumes(f"{Label.PROJECT}={project}"))
 
-    def _inspect(self, container_id: str) -> ObservedContainer | None:
-        """One container; None when it went away since it was listed."""
-        from docker.errors import NotFound
+    def _inspect(self, container_id: str) -> Any:
+        return self._api.call("GET", f"/containers/{container_id}/json")
 
+    def _observed(self, container_id: str) -> ObservedContainer | None:
+        """One container; None when it went away since it was listed."""
         try:
-            return observed_container(self._client.api.inspect_container(container_id))
-        except NotFound:
-            return None
+            return observed_container(self._inspect(container_id))
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
 
     def published_ports(self) -> tuple[PortHolder, ...]:
         """Every host port that some container on this engine holds."""
-        with self._translated("list containers"):
-            rows = self._client.api.containers()
+        with translated("list containers"):
+            rows = self._api.call("GET", "/containers/json")
         return tuple(
             PortHolder(port["PublicPort"], row["Names"][0].lstrip("/"), row["Labels"].get(COMPOSE_PROJECT))
             for row in rows
@@ -83,206 +95,150 @@ class Daemon(Volumes):
 
     def start_container(self, container_id: str) -> None:
         """Start a created or stopped container; nothing happens to a running one."""
-        with self._translated("start a container"):
-            self._client.api.start(container_id)
+        with translated("start a container"):
+            try:
+                self._api.call("POST", f"/containers/{container_id}/start")
+            except ApiError as error:
+                if re.search(HALF_STARTED, error.message) is None:
+                    raise
+                anew = self.replace_container(container_id, {})
+                self._api.call("POST", f"/containers/{anew}/start")
 
     def restart_container(self, container_id: str, timeout: int) -> None:
         """Stop within `timeout` seconds and start again."""
-        with self._translated("restart a container"):
-            self._client.api.restart(container_id, timeout=timeout)
+        with translated("restart a container"):
+            self._end(container_id, "restart", timeout)
 
-    def stop_container(self, name_or_id: str, timeout: int) -> int:
-        """Stop it cleanly within `timeout` seconds; its exit status."""
-        with self._translated(f"stop {name_or_id}"):
-            self._client.api.stop(name_or_id, timeout=timeout)
-            return int(self._client.api.wait(name_or_id)["StatusCode"])
+    def stop_container(self, name_or_id: str, timeout: int | None) -> int:
+        """Stop it cleanly within `timeout` seconds, None for those it was made with; its exit status."""
+        with translated(f"stop {name_or_id}"):
+            self._end(name_or_id, "stop", timeout)
+            return self._wait(name_or_id)
 
-    def remove_container(self, name_or_id: str) -> None:
-        """Kill and remove it with its anonymous volumes; nothing happens where it does not exist."""
-        from docker.errors import APIError, NotFound
+    def _end(self, container_id: str, verb: str, timeout: int | None) -> None:
+        path = f"/containers/{container_id}/{verb}"
+        query = {} if timeout is None else {"t": str(timeout)}
+        # How long it was made to take only the engine knows.
+        patience = None if timeout is None else API_TIMEOUT + timeout
+        self._api.call("POST", path, query=query, timeout=patience)
 
-        api = self._client.api
-        with self._translated(f"remove {name_or_id}"), suppress(NotFound):
+    def _wait(
+        self, container_id: str, condition: str = "not-running", timeout: float | None = API_TIMEOUT
+    ) -> int:
+        path = f"/containers/{container_id}/wait"
+        answer = self._api.call("POST", path, query={"condition": condition}, timeout=timeout)
+        return int(answer["StatusCode"])
+
+    def remove_container(self, name_or_id: str, *, anonymous_volumes: bool = True) -> None:
+        """Kill and remove it, and its anonymous volumes; nothing happens where it does not exist."""
+        query = {"force": "1", **({"v": "1"} if anonymous_volumes else {})}
+        with translated(f"remove {name_or_id}"), missing_is_fine():
             try:
-                api.remove_container(name_or_id, v=True, force=True)
-            except APIError as error:
-                if "already in progress" not in str(error.explanation):
+                self._api.call("DELETE", f"/containers/{name_or_id}", query=query)
+            except ApiError as error:
+                if "already in progress" not in error.message:
                     raise
                 # Somebody else's removal, perhaps asked for by a command that was killed since: it will be gone.
-                api.wait(name_or_id, timeout=REMOVAL_SECONDS, condition="removed")
+                self._wait(name_or_id, "removed", REMOVAL_SECONDS)
+
+    def remove_rest(self, project: str) -> tuple[str, ...]:
+        """Remove the project's containers, one-off runs too, and its networks; the networks that are in use, which stay."""
+        of_project = filters(label=f"{COMPOSE_PROJECT}={project}")
+        with translated(f"remove {project}"):
+            for row in self._api.call("GET", "/containers/json", query=of_project | {"all": "1"}):
+                self.remove_container(row["Id"], anonymous_volumes=False)
+            return self._remove_networks(of_project)
 
     def run_container(self, request: ContainerRequest) -> str:
         """Create and start a container outside Compose; its id. One that does not start is removed."""
-        with self._translated(f"run {request.name}"):
-            container = self._client.containers.create(
-                request.image,
-                list(request.command) if request.command is not None else None,
-                entrypoint=list(request.entrypoint) if request.entrypoint is not None else None,
-                name=request.name,
-                environment=dict(request.environment),
-                volumes=[f"{name}:{path}" for name, path in request.volumes.items()],
-                network=request.network or NO_NETWORK,
-                labels=dict(request.labels),
-                user=request.user,
-                privileged=request.privileged,
-                pid_mode="host" if request.privileged else None,
-                detach=True,
-            )
+        with translated(f"run {request.name}"):
+            container_id = self._create(request.name, described(request))
             try:
-                container.start()
+                self._api.call("POST", f"/containers/{container_id}/start")
             except BaseException:
-                container.remove(v=True, force=True)
+                self.remove_container(container_id)
                 raise
-        return str(container.id)
+        return container_id
+
+    def _create(self, name: str, body: Mapping[str, Any]) -> str:
+        return str(self._api.call("POST", "/containers/create", query={"name": name}, body=body)["Id"])
 
     def container_logs(self, name_or_id: str, tail: int) -> tuple[str, ...]:
         """The last lines that a container wrote."""
-        with self._translated(f"read the log of {name_or_id}"):
-            text = self._client.api.logs(name_or_id, tail=tail, stdout=True, stderr=True)
-        return tuple(text.decode(errors="replace").splitlines())
+        with translated(f"read the log of {name_or_id}"):
+            return tuple(self._written(name_or_id, str(tail)).splitlines())
+
+    def _written(self, container_id: str, tail: str) -> str:
+        query = {"stdout": "1", "stderr": "1", "tail": tail}
+        log = self._api.read("GET", f"/containers/{container_id}/logs", query=query)
+        framed = not self._inspect(container_id)["Config"]["Tty"]
+        return (unframed(log) if framed else log).decode(errors="replace")
 
     def container_state(self, name_or_id: str) -> str | None:
         """The state in one word, None where it does not exist."""
-        with self._translated(f"inspect {name_or_id}"):
-            found = self._inspect(name_or_id)
+        with translated(f"inspect {name_or_id}"):
+            found = self._observed(name_or_id)
         return found.state if found else None
 
     def run_to_end(self, request: ContainerRequest) -> ExecResult:
         """Run a container outside Compose until it ends, and remove it."""
         container_id = self.run_container(request)
         try:
-            with self._translated(f"wait for {request.name}"):
-                status = int(self._client.api.wait(container_id, timeout=None)["StatusCode"])
-                text = self._client.api.logs(container_id)
+            with translated(f"wait for {request.name}"):
+                status = self._wait(container_id, timeout=None)
+                text = self._written(container_id, "all")
         finally:
             self.remove_container(container_id)
-        return ExecResult(status, text.decode(errors="replace"))
+        return ExecResult(status, text)
 
     def replace_container(self, container_id: str, volumes: Mapping[str, str]) -> str:
         """Kill a container and make it anew, not started, with other volumes (new name by old); its id.
 
         All else stays as it was, so that Compose still takes it for the one that it made.
         """
-        with self._translated("replace a container"):
-            api = self._client.api
-            old = api.inspect_container(container_id)
-            endpoints = _endpoints(old)
+        with translated("replace a container"):
+            old = self._inspect(container_id)
+            networks = endpoints(old)
             # A substitute was made on no network, and got its networks later.
-            mode = next(iter(endpoints), old["HostConfig"]["NetworkMode"])
-            config = _copied(old, _image_of(api, old), volumes, mode)
-            config["NetworkingConfig"] = {"EndpointsConfig": endpoints}
+            mode = next(iter(networks), old["HostConfig"]["NetworkMode"])
+            config = copied(old, self._image_of(old), volumes, mode)
+            config["NetworkingConfig"] = {"EndpointsConfig": networks}
             self.remove_container(container_id)
-            return str(api.create_container_from_config(config, old["Name"].lstrip("/"))["Id"])
+            return self._create(old["Name"].lstrip("/"), config)
 
     def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
         """Make another container like one, not started, with other volumes (new name by old); its id.
 
         It is on no network and publishes nothing yet. Compose takes it for the service's next replica.
         """
-        with self._translated(f"make the container {name}"):
-            api = self._client.api
-            old = api.inspect_container(container_id)
-            config = _copied(old, _image_of(api, old), volumes, NO_NETWORK)
+        with translated(f"make the container {name}"):
+            old = self._inspect(container_id)
+            config = copied(old, self._image_of(old), volumes, NO_NETWORK)
             number = int(old["Config"]["Labels"].get(COMPOSE_NUMBER, 1)) + 1
             config["Labels"] = {**old["Config"]["Labels"], COMPOSE_NUMBER: str(number)}
-            return str(api.create_container_from_config(config, name)["Id"])
+            return self._create(name, config)
 
     def substitute_container(self, container_id: str, substitute_id: str) -> None:
         """Kill and remove a container; its duplicate takes over name, networks, aliases and published ports.
 
         Killed in between, the container is gone and the duplicate is there under its own name.
         """
-        with self._translated("put a container in the place of another"):
-            api = self._client.api
-            old = api.inspect_container(container_id)
+        with translated("put a container in the place of another"):
+            old = self._inspect(container_id)
             self.remove_container(container_id)
             # From `none` a container goes nowhere else. Joining a network publishes the ports it was made with.
-            api.disconnect_container_from_network(substitute_id, NO_NETWORK)
-            for network, endpoint in _endpoints(old).items():
-                api.connect_container_to_network(substitute_id, network, aliases=endpoint["Aliases"])
-            api.rename(substitute_id, old["Name"].lstrip("/"))
+            leave = {"Container": substitute_id, "Force": False}
+            self._api.call("POST", f"/networks/{NO_NETWORK}/disconnect", body=leave)
+            for network, endpoint in endpoints(old).items():
+                join = {"Container": substitute_id, "EndpointConfig": {"Aliases": endpoint["Aliases"]}}
+                self._api.call("POST", f"/networks/{network}/connect", body=join)
+            name = {"name": old["Name"].lstrip("/")}
+            self._api.call("POST", f"/containers/{substitute_id}/rename", query=name)
 
-
-def _endpoint(api: Any) -> str:
-    """Where the daemon is reached, as `DOCKER_HOST` would name it."""
-    path = getattr(api.get_adapter(api.base_url), "socket_path", None)
-    return f"unix://{path}" if path else str(api.base_url)
-
-
-def observed_container(raw: Mapping[str, Any]) -> ObservedContainer:
-    """What `docker inspect` says of a container, as our value."""
-    state, config, labels = raw["State"], raw["Config"], raw["Config"]["Labels"] or {}
-    health = state.get("Health")
-    log = (health or {}).get("Log") or []
-    networks = raw["NetworkSettings"]["Networks"] or {}
-    return ObservedContainer(
-        id=raw["Id"],
-        name=raw["Name"].lstrip("/"),
-        service=labels.get(COMPOSE_SERVICE, ""),
-        number=int(labels.get(COMPOSE_NUMBER, 1)),
-        state=state["Status"],
-        health=None if health is None or health["Status"] == "none" else health["Status"],
-        probe=ProbeResult(log[-1]["ExitCode"], log[-1]["Output"].strip()) if log else None,
-        exit_status=state["ExitCode"],
-        error=state.get("Error", ""),
-        oom_killed=state.get("OOMKilled", False),
-        restarts=raw.get("RestartCount", 0),
-        image=config["Image"],
-        image_id=raw["Image"],
-        started_at=state["StartedAt"] if state["Status"] == "running" else "",
-        labels=labels,
-        volumes={mount["Destination"]: mount["Name"] for mount in raw["Mounts"] if mount.get("Name")},
-        ports={
-            int(target.split("/")[0]): int(bindings[0]["HostPort"])
-            for target, bindings in (raw["NetworkSettings"]["Ports"] or {}).items()
-            if bindings
-        },
-        addresses=tuple(sorted(net["IPAddress"] for net in networks.values() if net.get("IPAddress"))),
-    )
-
-
-def _image_of(api: Any, old: Mapping[str, Any]) -> str:
-    """A container's image by its tag where that still means the same: a rebuilt one comes with `up` only."""
-    from docker.errors import ImageNotFound
-
-    tag = str(old["Config"]["Image"])
-    try:
-        means = api.inspect_image(tag)["Id"]
-    except ImageNotFound:
-        means = None
-    return tag if means == old["Image"] else str(old["Image"])
-
-
-def _copied(old: Mapping[str, Any], image: str, volumes: Mapping[str, str], mode: str) -> dict[str, Any]:
-    """What makes another container like one, on these volumes and that network."""
-    config = {**old["Config"], "Image": image}
-    if config.get("Hostname") == old["Id"][:12]:
-        del config["Hostname"]
-    config["HostConfig"] = {**_with_volumes(old["HostConfig"], volumes), "NetworkMode": mode}
-    return config
-
-
-def _with_volumes(host_config: Mapping[str, Any], volumes: Mapping[str, str]) -> dict[str, Any]:
-    """The same host configuration with other named volumes, in whichever of the two forms they stand."""
-    mounts = [
-        {**mount, "Source": volumes.get(mount.get("Source", ""), mount.get("Source", ""))}
-        for mount in host_config.get("Mounts") or []
-    ]
-    binds = []
-    for bind in host_config.get("Binds") or []:
-        source, _, rest = bind.partition(":")
-        binds.append(f"{volumes.get(source, source)}:{rest}")
-    return {**host_config, "Mounts": mounts, "Binds": binds}
-
-
-def _endpoints(old: Mapping[str, Any]) -> dict[str, Any]:
-    """The networks with their aliases, but without what belonged to the old container's life."""
-    short_id = old["Id"][:12]
-    return {
-        name: {
-            "Aliases": [alias for alias in network.get("Aliases") or [] if alias != short_id],
-            "IPAMConfig": network.get("IPAMConfig"),
-            "Links": network.get("Links"),
-        }
-        for name, network in (old["NetworkSettings"]["Networks"] or {}).items()
-    }
+    def _image_of(self, old: Mapping[str, Any]) -> str:
+        """A container's image by its tag where that still means the same: a rebuilt one comes with `up` only."""
+        tag = str(old["Config"]["Image"])
+        with missing_is_fine():
+            if self._api.call("GET", f"/images/{tag}/json")["Id"] == old["Image"]:
+                return tag
+        return str(old["Image"])

@@ -1,10 +1,11 @@
-"""Images through the Docker SDK: present ones, pulls and imports."""
+"""Images: present ones, and through the SDK pulls and imports."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from devenv.engine.docker.connection import Connected
+from devenv.engine.docker.connection import Connected, translated
+from devenv.engine.docker.volumes import missing_is_fine
 from devenv.engine.observed import ObservedImage
 
 if TYPE_CHECKING:
@@ -22,19 +23,13 @@ class Images(Connected):
 
     def images(self, references: Iterable[str]) -> Mapping[str, ObservedImage]:
         """Those of the images that are on the engine, by reference."""
-        from docker.errors import ImageNotFound
-
-        from devenv.engine.docker.translate import translated
-
         found: dict[str, ObservedImage] = {}
         with translated("look for images"):
             for reference in references:
-                try:
-                    raw = self._client.api.inspect_image(reference)
-                except ImageNotFound:
-                    continue
-                labels = (raw.get("Config") or {}).get("Labels") or {}
-                found[reference] = ObservedImage(reference, raw["Id"], labels)
+                with missing_is_fine():
+                    raw = self._api.call("GET", f"/images/{reference}/json")
+                    labels = (raw.get("Config") or {}).get("Labels") or {}
+                    found[reference] = ObservedImage(reference, raw["Id"], labels)
         return found
 
     def pull(self, reference: str, on_line: LineSink) -> None:
@@ -42,7 +37,7 @@ class Images(Connected):
         from docker.errors import APIError
         from docker.utils import parse_repository_tag
 
-        from devenv.engine.docker.translate import pull_error, translated
+        from devenv.engine.docker.translate import pull_error
 
         repository, tag = parse_repository_tag(reference)
         with translated(f"pull {reference}"):
@@ -55,8 +50,6 @@ class Images(Connected):
 
     def import_image(self, tar: Iterable[bytes], reference: str, labels: Mapping[str, str]) -> None:
         """Make an image of a root file system given as a tar stream."""
-        from devenv.engine.docker.translate import translated
-
         repository, _, tag = reference.rpartition(":")
         changes = [f'LABEL {key}="{value}"' for key, value in labels.items()]
         with translated(f"import {reference}"):

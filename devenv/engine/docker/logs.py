@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from devenv.engine.docker.connection import Connected
-from devenv.engine.observed import LogLine, ObservedContainer, ObservedState
+from devenv.engine.observed import LogLine, ObservedState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,8 @@ class Logs(Connected):
         """Lines of the containers, merged: by time stamp, or as they come while following."""
         streams = [
             (
-                container,
+                container.service,
+                container.name,
                 self._client.api.logs(
                     container.id,
                     stream=True,
@@ -34,41 +35,49 @@ class Logs(Connected):
             )
             for container in state.containers
         ]
-        if follow:
-            yield from _interleaved(streams)
-        else:
-            lines = [line for container, stream in streams for line in _lines(container, stream)]
-            yield from sorted(lines, key=lambda line: line.at)
+        yield from merged(streams, follow=follow)
 
 
-def _lines(container: ObservedContainer, stream: Iterator[bytes]) -> Iterator[LogLine]:
+Stream = tuple[str, str, "Iterator[bytes]"]
+"""A service, the container that writes, and what it writes, with time stamps."""
+
+
+def merged(streams: Sequence[Stream], *, follow: bool) -> Iterator[LogLine]:
+    """Lines of several streams by time stamp, or as they come while following."""
+    if follow:
+        yield from _interleaved(streams)
+    else:
+        yield from sorted((line for stream in streams for line in _lines(*stream)), key=lambda line: line.at)
+
+
+def _lines(service: str, container: str, stream: Iterator[bytes]) -> Iterator[LogLine]:
     """Whole lines out of a stream whose pieces end anywhere; each starts with its time stamp."""
     rest = b""
     for piece in stream:
         *whole, rest = (rest + piece).split(b"\n")
-        yield from (_line(container, raw) for raw in whole)
+        yield from (_line(service, container, raw) for raw in whole)
     if rest:
-        yield _line(container, rest)
+        yield _line(service, container, rest)
 
 
-def _line(container: ObservedContainer, raw: bytes) -> LogLine:
+def _line(service: str, container: str, raw: bytes) -> LogLine:
     stamp, _, text = raw.decode(errors="replace").partition(" ")
-    return LogLine(container.service, container.name, stamp, text.rstrip("\r"))
+    return LogLine(service, container, stamp, text.rstrip("\r"))
 
 
-def _interleaved(streams: Sequence[tuple[ObservedContainer, Iterator[bytes]]]) -> Iterator[LogLine]:
+def _interleaved(streams: Sequence[Stream]) -> Iterator[LogLine]:
     """Lines of several streams as they come, until the last of them ends."""
     lines: queue.Queue[LogLine | None] = queue.Queue()
 
-    def pump(container: ObservedContainer, stream: Iterator[bytes]) -> None:
+    def pump(stream: Stream) -> None:
         try:
-            for line in _lines(container, stream):
+            for line in _lines(*stream):
                 lines.put(line)
         finally:
             lines.put(None)
 
-    for container, stream in streams:
-        threading.Thread(target=pump, args=(container, stream), daemon=True).start()
+    for stream in streams:
+        threading.Thread(target=pump, args=(stream,), daemon=True).start()
     ended = 0
     while ended < len(streams):
         line = lines.get()

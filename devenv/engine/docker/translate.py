@@ -1,21 +1,19 @@
-"""Vendor exceptions into ours, by table: the most specific row that fits wins."""
+"""The engine's words and the SDK's exceptions into ours, by table: the most specific row that fits wins."""
 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import docker.errors
-import requests.exceptions
-
 from devenv.engine.api import PullDeniedError, RegistryUnreachableError
-from devenv.errors import DevenvError, EngineUnavailableError, ImageError, OperationError
+from devenv.engine.docker.connection import START_HINT
+from devenv.engine.docker.refusals import GONE, refusal, unwrapped
+from devenv.errors import EngineUnavailableError, ImageError, OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-START_HINT = "start the engine, or let `devenv setup` find or install one"
+    from devenv.errors import DevenvError
 
 UNREACHABLE = re.compile(
     r"no such host|connection refused|connection reset|i/o timeout|timeout exceeded|deadline exceeded"
@@ -39,48 +37,43 @@ def pull_error(reference: str, text: str) -> ImageError:
     )
 
 
-def is_missing_object(error: BaseException) -> bool:
-    """Whether the engine said that the named object does not exist."""
-    return isinstance(error, docker.errors.NotFound)
+def sdk_error(doing: str, error: Exception) -> DevenvError | None:
+    """What the SDK raised, as ours: "cannot {doing}: reason"; None where it is none of the SDK's."""
+    import docker.errors
+    import requests.exceptions
+
+    evidence = (str(error),)
+    if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
+        message = f"the Docker engine stopped answering: cannot {doing}"
+        return EngineUnavailableError(message, hint=START_HINT, evidence=evidence)
+    if isinstance(error, docker.errors.APIError):
+        return refused(doing, str(error.explanation or error))
+    if isinstance(error, docker.errors.DockerException):
+        message = f"no Docker engine answers: cannot {doing}"
+        return EngineUnavailableError(message, hint=START_HINT, evidence=evidence)
+    return None
 
 
-def is_name_taken(error: BaseException) -> bool:
-    """Whether the engine said that an object of that name exists."""
-    return isinstance(error, docker.errors.APIError) and error.status_code == 409
+def refused(doing: str, reason: str) -> DevenvError:
+    """What the engine answered, as ours; words that the table does not know are the message."""
+    return operation_error(doing, [reason]) or OperationError(
+        f"cannot {doing}: {reason}", code="engine_refused", detail={"reason": unwrapped(reason)}
+    )
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Raise what the SDK raises as ours: "cannot {doing}: reason"."""
-    try:
-        yield
-    except DevenvError:
-        raise
-    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
-        raise EngineUnavailableError(
-            f"the Docker engine stopped answering: cannot {doing}", hint=START_HINT, evidence=(str(error),)
-        ) from error
-    except docker.errors.APIError as error:
-        reason = str(error.explanation or error)
-        raise _operation_error(doing, reason) from error
-    except docker.errors.DockerException as error:
-        raise EngineUnavailableError(
-            f"no Docker engine answers: cannot {doing}", hint=START_HINT, evidence=(str(error),)
-        ) from error
-
-
-def _operation_error(doing: str, reason: str) -> OperationError:
-    """Name the causes that a user can mend; the rest keep the engine's words."""
-    if "port is already allocated" in reason or "address already in use" in reason:
-        return OperationError(
-            f"cannot {doing}: {reason}",
-            code="port_in_use",
-            hint="run `devenv up` again: it chooses a free port; `devenv doctor` names the holder",
+def operation_error(doing: str, lines: Sequence[str], evidence: tuple[str, ...] = ()) -> DevenvError | None:
+    """What the engine's or Compose's words mean; None where the table does not know them."""
+    if any(GONE.search(line) for line in lines):
+        return EngineUnavailableError(
+            f"the Docker engine stopped answering: cannot {doing}", hint=START_HINT, evidence=tuple(lines)
         )
-    if "no space left on device" in reason:
-        return OperationError(
-            f"cannot {doing}: {reason}",
-            code="disk_full",
-            hint="free some room: `docker system df` shows what Docker holds",
-        )
-    return OperationError(f"cannot {doing}: {reason}", code="engine_refused")
+    known = refusal(lines)
+    if known is None:
+        return None
+    return OperationError(
+        f"cannot {doing}: {known.reason}",
+        code=known.code,
+        hint=known.hint,
+        detail={**known.detail, "reason": known.reason},
+        evidence=evidence,
+    )

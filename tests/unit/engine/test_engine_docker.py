@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import docker.errors
 import pytest
 import requests.exceptions
 
 from devenv.engine.api import PullDeniedError, RegistryUnreachableError
-from devenv.engine.docker.daemon import observed_container
+from devenv.engine.docker import DockerEngine
+from devenv.engine.docker.connection import translated
+from devenv.engine.docker.containers import observed_container
 from devenv.engine.docker.images import _progress
 from devenv.engine.docker.logs import _interleaved, _lines
-from devenv.engine.docker.translate import pull_error, translated
+from devenv.engine.docker.translate import pull_error
 from devenv.engine.observed import ObservedContainer, ProbeResult
+from devenv.engine.socket import SocketTransport
+from devenv.engine.transport import NOT_FOUND, ApiError
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
-from tests.samples import container
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 UNREACHABLE = [
     "Get https://registry.test/v2/: dial tcp: lookup registry.test: no such host",
@@ -151,7 +151,10 @@ RAW: dict[str, Any] = {
         "StartedAt": "2026-01-01T00:00:00Z",
         "Health": {
             "Status": "starting",
-            "Log": [{"ExitCode": 0, "Output": "old"}, {"ExitCode": 1, "Output": "new\n"}],
+            "Log": [
+                {"Start": "2026-01-01T00:00:01Z", "ExitCode": 0, "Output": "old"},
+                {"Start": "2026-01-01T00:00:02Z", "ExitCode": 1, "Output": "new\n"},
+            ],
         },
     },
     "Mounts": [
@@ -181,6 +184,7 @@ def test_a_container_as_the_engine_describes_it() -> None:
         image="shop/backend:1",
         image_id="sha256:1",
         started_at="2026-01-01T00:00:00Z",
+        probes=("2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"),
         labels=RAW["Config"]["Labels"],
         volumes={"/data": "shop_data"},
         ports={80: 8080},
@@ -212,7 +216,7 @@ def test_a_container_without_health_check(status: str | None) -> None:
     assert observed_container(RAW | {"State": state}).health is None
 
 
-BACKEND, FRONTEND = container("backend"), container("frontend")
+BACKEND, FRONTEND = ("backend", "shop-backend-1"), ("frontend", "shop-frontend-1")
 
 
 @pytest.mark.parametrize(
@@ -224,21 +228,18 @@ BACKEND, FRONTEND = container("backend"), container("frontend")
     ],
 )
 def test_lines_are_whole_wherever_the_stream_is_cut(pieces: list[bytes]) -> None:
-    lines = list(_lines(BACKEND, iter(pieces)))
+    lines = list(_lines(*BACKEND, iter(pieces)))
     assert [(line.at, line.text) for line in lines] == [("1", "one"), ("2", "two"), ("3", "three")]
     assert {(line.service, line.container) for line in lines} == {("backend", "shop-backend-1")}
 
 
 def test_bytes_that_are_no_text_are_shown_as_such() -> None:
-    (line,) = _lines(BACKEND, iter([b"1 \xff\n"]))
+    (line,) = _lines(*BACKEND, iter([b"1 \xff\n"]))
     assert line.text == "\ufffd"
 
 
 def test_several_streams_are_followed_until_the_last_one_ends() -> None:
-    streams: list[tuple[ObservedContainer, Iterator[bytes]]] = [
-        (BACKEND, iter([b"1 a\n", b"2 b\n"])),
-        (FRONTEND, iter([b"1 c\n"])),
-    ]
+    streams = [(*BACKEND, iter([b"1 a\n", b"2 b\n"])), (*FRONTEND, iter([b"1 c\n"]))]
     lines = [(line.service, line.text) for line in _interleaved(streams)]
     assert sorted(lines) == [("backend", "a"), ("backend", "b"), ("frontend", "c")]
     assert list(_interleaved([])) == []
@@ -258,3 +259,47 @@ def test_what_goes_wrong_in_the_middle_of_a_pull_is_raised() -> None:
     messages = iter([{"status": "Pulling"}, message("a", 0, 10), {"error": "unexpected EOF"}])
     with pytest.raises(RegistryUnreachableError, match="cannot be reached"):
         list(_progress("x", messages))
+
+
+class HalfStarted(SocketTransport):
+    """An engine that cannot start what one that died had begun to start; `asked` is what it was asked to do."""
+
+    def __init__(self, refusal: str) -> None:
+        super().__init__("unix:///nowhere")
+        self.refusal = refusal
+        self.asked: list[str] = []
+
+    def call(self, method: str, path: str, **_: Any) -> Any:
+        """Answer what the adapter asks for a start and for making a container anew."""
+        if method != "GET":
+            self.asked.append(f"{method} {path}")
+        if path == f"/containers/{RAW['Id']}/start":
+            raise ApiError(500, self.refusal)
+        if path.startswith("/images/"):
+            raise ApiError(NOT_FOUND, "no such image")
+        return {"Id": "anew"} if path == "/containers/create" else RAW | {"HostConfig": {"NetworkMode": "x"}}
+
+
+def start(transport: HalfStarted) -> None:
+    engine = DockerEngine()
+    vars(engine)["_api"] = transport
+    engine.start_container(RAW["Id"])
+
+
+def test_what_a_dead_engine_was_starting_is_made_anew() -> None:
+    transport = HalfStarted(f"failed to create task for container: task {RAW['Id']}: already exists: unknown")
+    start(transport)
+    first = f"/containers/{RAW['Id']}"
+    assert transport.asked == [
+        f"POST {first}/start",
+        f"DELETE {first}",
+        "POST /containers/create",
+        "POST /containers/anew/start",
+    ]
+
+
+def test_any_other_refusal_of_a_start_is_said() -> None:
+    transport = HalfStarted("failed to create task for container: exec format error")
+    with pytest.raises(OperationError, match="exec format error"):
+        start(transport)
+    assert len(transport.asked) == 1
