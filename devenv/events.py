@@ -16,14 +16,32 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+class Phase(StrEnum):
+    """What of a start takes time: each stretch of it is one of these."""
+
+    WAIT = "wait"
+    IMAGE = "image"
+    SEED = "seed"
+    BRANCH = "branch"
+    CREATE = "create"
+    START = "start"
+    PROBE = "first probe"
+    HEALTHY = "healthy"
+    SPARE = "spare"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`resource` (a service, an image, a file) is now `status`: `text` for people, `detail` for more."""
+    """`resource` (a service, an image, a file) is now `status`: `text` for people, `detail` for more.
+
+    `phase` is the stretch of a start that begins with it, or goes on; the next end of the resource ends it.
+    """
 
     resource: str
     status: Status
     text: str
     detail: str = ""
+    phase: Phase | None = None
 
 
 class EventSink(Protocol):

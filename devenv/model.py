@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class Label:
@@ -20,6 +20,10 @@ class Label:
     SPEC = "devenv.spec"
     """Hash of the service as rendered: a container with another value has diverged."""
     GENERATION = "devenv.generation"
+    SERVICE = "devenv.service"
+    """In what production runs: the service here that one of another name stands for."""
+    DRIVER = "devenv.driver"
+    """How a branch of the database's data was made."""
 
 
 class Condition(StrEnum):
@@ -31,11 +35,27 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What shows from outside that a service serves.
+
+    On container port `target`, in its own protocol: `mysql` or `smtp` greet, `http` gives the page at `path`.
+    Without a port: `heartbeat`, the file at `path` was written since the container started.
+    """
+
+    target: int | None
+    scheme: str
+    path: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
 class Healthcheck:
     """A probe inside the container; times in seconds.
 
     `start_interval` is the pace during `start_period`; engines older than 25 do not know it,
-    so the renderer leaves it out there.
+    so the renderer leaves it out there. `questions` are the same probe asked from outside, where the ports are
+    published: who waits asks them, and need not wait for an interval. Without any, the engine's word counts,
+    which has to come soon: but each probe is a process that the engine starts in the container, and four a
+    second in each of five take the CPU that the services need for their own start.
     """
 
     test: tuple[str, ...]
@@ -43,7 +63,12 @@ class Healthcheck:
     timeout: float = 5
     retries: int = 5
     start_period: float = 60
-    start_interval: float = 0.25
+    questions: tuple[Question, ...] = ()
+
+    @property
+    def start_interval(self) -> float:
+        """Seconds between two probes while the service starts."""
+        return min(self.interval, 1 if self.questions else 0.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +89,7 @@ class PublishedPort:
     target: int
     address: str = "127.0.0.1"
     scheme: str | None = None
-    """`http` where a browser can open it, `mysql` or `smtp` where another client can; None if unknown."""
+    """`http` or `https` where a browser can open it, `mysql` or `smtp` where another client can; None if unknown."""
 
     @property
     def url(self) -> str | None:
@@ -73,8 +98,9 @@ class PublishedPort:
             return None
         host = "127.0.0.1" if self.address in {"0.0.0.0", "::"} else self.address
         host = f"[{host}]" if ":" in host else host
-        port = "" if (self.scheme, self.published) == ("http", 80) else f":{self.published}"
-        return f"{self.scheme}://{host}{port}" + ("/" if self.scheme == "http" else "")
+        usual = {("http", 80), ("https", 443)}
+        port = "" if (self.scheme, self.published) in usual else f":{self.published}"
+        return f"{self.scheme}://{host}{port}" + ("/" if self.scheme in {"http", "https"} else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +140,55 @@ class Service:
     aliases: tuple[str, ...] = ()
     user: str | None = None
     replicas: int = 1
+    scaled: bool = False
+    """Whether `devenv scale` chose the number of replicas, in place of the configuration."""
     init: bool = False
     stop_grace_period: float = 10
-    restart: str | None = None
+    restart: str | None = "on-failure:5"
+    """A process that dies is started again, as production's units do it; one that cannot live is given up."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Further host names that only this service's containers know: the service that each stands for."""
+    read_only: bool = False
+    """Whether the root file system is; `tmpfs` are the folders in memory that stay writable."""
+    tmpfs: tuple[str, ...] = ()
+    cpus: float | None = None
+    """What each container may take at most, as `memory` in bytes; None is without a limit."""
+    memory: int | None = None
+    pod: int | None = None
+    """The pod that it is part of, counted from 1; None outside of pods."""
+    job: bool = False
+    """It has work to do and ends; with status 0 it is done. Only a user's own service can be one."""
+    secrets: tuple[str, ...] = ()
+    """Variables of which only the names are known here: whoever runs it has the values."""
     raw: Mapping[str, Any] | None = None
     """For a user's own service: its definition in Compose's words, which the renderer passes on."""
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it runs to its end once, and is not started again."""
+        return self.restart == "no"
+
+    def mount(self, key: str) -> Mount | None:
+        """Where it sees a volume; None where it does not."""
+        return next((mount for mount in self.mounts if not mount.is_bind and mount.source == key), None)
+
+    @property
+    def role(self) -> str:
+        """What it is, whichever pod it is part of: `backend` for `backend-2`."""
+        return self.name if self.pod is None else self.name.removesuffix(f"-{self.pod}")
+
+
+def needed_by(name: str, services: Iterable[Service]) -> set[str]:
+    """Names of all that a service depends on, directly or through another."""
+    depends = {service.name: tuple(service.depends_on) for service in services}
+    found: set[str] = set()
+    queue = list(depends.get(name, ()))
+    while queue:
+        other = queue.pop()
+        if other not in found:
+            found.add(other)
+            queue += depends.get(other, ())
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +208,22 @@ class Project:
             if service.name == name:
                 return service
         raise KeyError(name)
+
+    def named(self, name: str) -> tuple[Service, ...]:
+        """The services that a name stands for: the one called so, or every pod's (`backend` for `backend-2`)."""
+        return tuple(one for one in self.services if name in {one.name, one.role})
+
+    @property
+    def pods(self) -> int:
+        """How many pods there are: none in development."""
+        return max((service.pod or 0 for service in self.services), default=0)
+
+    def volume(self, key: str) -> Volume:
+        """The volume whose key in the generated file is `key`; KeyError if there is none."""
+        for volume in self.volumes:
+            if volume.key == key:
+                return volume
+        raise KeyError(key)
 
     @property
     def service_names(self) -> tuple[str, ...]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from devenv.errors import ConfigError, Problem
-from devenv.model import Condition, Image, Label, Project, Service, Volume
-from devenv.services import DEFINITIONS, backend
+from devenv.model import Condition, Image, Label, Project, Service, Volume, needed_by
+from devenv.services import DEFINITIONS, backend, loadbalancer, mysql, pods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from devenv.config.settings import Settings
     from devenv.services.placement import Placement
+    from devenv.services.pods import Shape
 
 _NUMBER = r"(?:[\d-]|\$\{[^}]*\}|\$\w+)+"
 PORT_WITHOUT_ADDRESS = re.compile(rf"(?P<published>{_NUMBER}:)?{_NUMBER}(?:/\w+)?")
@@ -31,27 +32,93 @@ class Identity:
     worktree: str
 
 
-def assemble(settings: Settings, identity: Identity, placement: Placement, generation: int) -> Project:
+def assemble(
+    settings: Settings,
+    identity: Identity,
+    placement: Placement,
+    generation: int,
+    shape: Shape | None = None,
+) -> Project:
     """The whole environment; raises ConfigError for a reference to nothing or a dependency cycle.
 
     `generation` numbers the database's data: it is part of the volume's name, because Compose never
-    replaces a volume, and so a reset is a new name.
+    replaces a volume, and so a reset is a new name. With a `shape` it is production's, else development's.
     """
-    own = tuple(_own_service(name, raw, settings.bind) for name, raw in settings.services.items())
-    services = (*(define(settings, placement) for define in DEFINITIONS), *own)
+    own = _own_services(settings)
+    if shape is None:
+        services = (*(define(settings, placement) for define in DEFINITIONS), *own)
+        generated: tuple[str, ...] = (backend.GENERATED,)
+    else:
+        standard = pods.define(settings, placement, shape)
+        services = (*standard, *(_beside_pods(service, pods.by_role(standard)) for service in own))
+        generated = (backend.GENERATED, *map(pods.generated_volume, range(1, shape.pods + 1)))
     _check_references(services)
     _check_cycles(services)
+    services = tuple(_on_data(service, services, generation) for service in services)
     return Project(
         name=identity.project,
         environment=identity.environment,
         worktree=identity.worktree,
         services=services,
-        images=MappingProxyType(_images(settings, placement.root)),
+        images=MappingProxyType(
+            _images(settings, placement.root) | ({} if shape is None else _balancer_image(settings))
+        ),
         volumes=(
-            _volume("database", database_volume(identity.project, generation), identity, generation),
-            _volume(backend.GENERATED, f"{identity.project}_{backend.GENERATED}", identity),
+            _database_volume(identity, generation),
+            *(
+                Volume(
+                    key, f"{identity.project}_{key}", MappingProxyType(labels(identity, backend.GENERATED))
+                )
+                for key in generated
+            ),
         ),
     )
+
+
+def _own_services(settings: Settings) -> tuple[Service, ...]:
+    """The user's own; one that another waits for until it completed is a job."""
+    awaited = {
+        name
+        for raw in settings.services.values()
+        for name, condition in _dependencies(raw.get("depends_on")).items()
+        if condition is Condition.COMPLETED
+    }
+    return tuple(
+        _own_service(name, raw, settings.bind, awaited=name in awaited)
+        for name, raw in settings.services.items()
+    )
+
+
+def scaled(project: Project, counts: Mapping[str, int]) -> Project:
+    """The project with other numbers of replicas, by service; what cannot be scaled stays one."""
+    services = tuple(
+        _scaled(service, counts[service.name]) if service.name in counts and is_scalable(service) else service
+        for service in project.services
+    )
+    return replace(project, services=services)
+
+
+def is_scalable(service: Service) -> bool:
+    """Whether there can be any number of it: it has no port and no name that can be given once only, and goes on.
+
+    How often there is what belongs to a pod the number of pods says.
+    """
+    raw = service.raw or {}
+    if service.pod is not None or service.job:
+        return False
+    return not service.ports and not raw.get("ports") and "container_name" not in raw
+
+
+def _scaled(service: Service, count: int) -> Service:
+    if service.raw is None:
+        return replace(service, replicas=count, scaled=True)
+    raw = {key: value for key, value in service.raw.items() if key != "scale"}
+    if isinstance(raw.get("deploy"), dict):
+        raw["deploy"] = {**raw["deploy"], "replicas": count}
+    else:
+        # `deploy` where there was none would make the containers anew that are there already.
+        raw["scale"] = count
+    return replace(service, replicas=count, scaled=True, raw=MappingProxyType(raw))
 
 
 def database_volume(project_name: str, generation: int) -> str:
@@ -64,6 +131,11 @@ def spare_name(project_name: str) -> str:
     return f"{project_name}-database-spare"
 
 
+def import_name(project_name: str) -> str:
+    """The container in which a dump is loaded: like the spare a copy of the database's, or one of its own."""
+    return f"{project_name}-database-import"
+
+
 def labels(identity: Identity, kind: str) -> dict[str, str]:
     """The labels of everything that belongs to an environment."""
     return {
@@ -74,9 +146,10 @@ def labels(identity: Identity, kind: str) -> dict[str, str]:
     }
 
 
-def _volume(key: str, name: str, identity: Identity, generation: int | None = None) -> Volume:
-    extra = {} if generation is None else {Label.GENERATION: str(generation)}
-    return Volume(key, name, MappingProxyType(labels(identity, key) | extra))
+def _database_volume(identity: Identity, generation: int) -> Volume:
+    extra = {Label.GENERATION: str(generation)}
+    name = database_volume(identity.project, generation)
+    return Volume(mysql.VOLUME, name, MappingProxyType(labels(identity, mysql.VOLUME) | extra))
 
 
 def _images(settings: Settings, root: str) -> dict[str, Image]:
@@ -93,6 +166,12 @@ def _images(settings: Settings, root: str) -> dict[str, Image]:
     }
 
 
+def _balancer_image(settings: Settings) -> dict[str, Image]:
+    reference = settings.production.loadbalancer
+    recipe = loadbalancer.NAME if _is_image(reference, "haproxy") else None
+    return {loadbalancer.NAME: Image(reference, recipe)}
+
+
 def _is_image(reference: str, name: str) -> bool:
     """Whether a reference names this image of the default registry, in whatever version."""
     return reference.split("@", maxsplit=1)[0].split(":", maxsplit=1)[0] in {
@@ -106,7 +185,7 @@ def _folder(root: str, build: str | None) -> str | None:
     return None if build is None else str(PurePosixPath(root) / build)
 
 
-def _own_service(name: str, raw: Mapping[str, Any], bind: str) -> Service:
+def _own_service(name: str, raw: Mapping[str, Any], bind: str, *, awaited: bool) -> Service:
     """A user's own service: passed on in Compose's words, its ports kept off the network."""
     definition = dict(raw)
     if isinstance(definition.get("ports"), list):
@@ -116,8 +195,39 @@ def _own_service(name: str, raw: Mapping[str, Any], bind: str) -> Service:
         image=str(raw.get("image", "")),
         depends_on=MappingProxyType(_dependencies(raw.get("depends_on"))),
         replicas=_replicas(raw),
+        job=awaited or _never_again(raw),
         raw=MappingProxyType(definition),
     )
+
+
+def _beside_pods(service: Service, names: Mapping[str, tuple[str, ...]]) -> Service:
+    """A user's own service in production: not published, and whoever needs `backend` needs every pod's."""
+    raw = {key: value for key, value in (service.raw or {}).items() if key != "ports"}
+    given = raw.get("depends_on")
+    if isinstance(given, list):
+        raw["depends_on"] = [each for name in given for each in names.get(name, (name,))]
+    elif isinstance(given, dict):
+        raw["depends_on"] = {
+            each: value for name, value in given.items() for each in names.get(name, (name,))
+        }
+    depends_on = MappingProxyType(_dependencies(raw.get("depends_on")))
+    return replace(service, depends_on=depends_on, raw=MappingProxyType(raw))
+
+
+def _never_again(raw: Mapping[str, Any]) -> bool:
+    """Whether it says itself that its end is its end: `restart: "no"`, and nothing that somebody could ask it for."""
+    return raw.get("restart") in ("no", False) and not raw.get("ports") and not raw.get("healthcheck")
+
+
+def _on_data(service: Service, services: tuple[Service, ...], generation: int) -> Service:
+    """A job that works on the database's data is another job once the data are others: it runs again."""
+    if service.raw is None or not service.job or mysql.NAME not in needed_by(service.name, services):
+        return service
+    given = service.raw.get("labels") or {}
+    if isinstance(given, list):
+        given = dict(str(item).partition("=")[::2] for item in given)
+    labels = {**given, Label.GENERATION: str(generation)}
+    return replace(service, raw=MappingProxyType({**service.raw, "labels": labels}))
 
 
 def _replicas(raw: Mapping[str, Any]) -> int:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-from devenv.config.parse import Defaults
-from devenv.config.settings import DEFAULT_BACKEND_BUILD, DEFAULT_FRONTEND_BUILD
+from devenv.config.reference import DEFAULT_BACKEND_BUILD, DEFAULT_FRONTEND_BUILD, Defaults
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 # A wheel carries compose/ and fixtures/; in a checkout they lie beside the package.
 RESOURCES: Path = _PACKAGE / "resources" if (_PACKAGE / "resources").is_dir() else _PACKAGE.parent
+
+MANIFEST = "compose/production.yaml"
+ALLOWED = (
+    {"what": "*.limits.*", "reason": "a laptop gives what it has"},
+    {"what": "*.replicas", "reason": "one of each is enough while developing"},
+    {"what": "*.environment.ALLOWED_HOSTS", "reason": "DEBUG answers to every host name"},
+    {"what": "*.environment.SECRET_KEY", "reason": "DEBUG does without"},
+    {"what": "backend.pip.mysqlclient", "reason": "comes with Debian's python3-mysqldb"},
+)
+"""How the reference environment is meant to differ from its own production manifest."""
 
 _SEEDS = "*.sql.zst"
 _APPLICATION = "compose/backend/app"
@@ -29,7 +39,23 @@ def defaults_for(root: Path) -> Defaults:
         ),
         backend_build=_build(root, DEFAULT_BACKEND_BUILD),
         frontend_build=_build(root, DEFAULT_FRONTEND_BUILD),
+        production=_production(root),
     )
+
+
+def _production(root: Path) -> dict[str, Any]:
+    """What the reference environment is compared with: its own manifest, and what its images are made of."""
+    return {
+        "manifest": MANIFEST if (root / MANIFEST).is_file() else str(RESOURCES / MANIFEST),
+        "contents": {
+            "backend": {
+                "python": "3.13",
+                "pip": _build(root, DEFAULT_BACKEND_BUILD) + "/requirements.txt",
+            },
+            "frontend": {"nginx": _build(root, DEFAULT_FRONTEND_BUILD) + "/nginx.conf"},
+        },
+        "allow": list(ALLOWED),
+    }
 
 
 def _build(root: Path, folder: str) -> str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "devenv.yaml"
 LOCAL_NAME = "devenv.local.yaml"
+ENV_NAME = ".env"
 
 KeyPath = tuple[str | int, ...]
 
@@ -52,6 +53,12 @@ class Document:
     def key_position_of(self, path: KeyPath) -> Position:
         """The place of the key that ends `path`, or of its value, or of the nearest thing around it."""
         return self.keys.get(path) or self.position_of(path)
+
+    def written_position_of(self, path: KeyPath) -> Position:
+        """The place of the key, or the entry, at `path` or of the nearest around it that somebody wrote."""
+        while path and not self.holds(path):
+            path = path[:-1]
+        return self.key_position_of(path)
 
     def holds(self, path: KeyPath) -> bool:
         """Whether somebody wrote the value at `path`, be it as part of a short form."""

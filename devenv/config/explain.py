@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.config.document import Document, KeyPath, dotted
 from devenv.config.problems import is_secret
-from devenv.config.settings import Mapping, Section, Settings
+from devenv.config.section import Section
+from devenv.config.settings import Mapping, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

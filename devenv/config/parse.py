@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from devenv.config.explain import Resolved, explain
 from devenv.config.problems import Finding, config_error, mapping_at, translate
 from devenv.config.rules import broken_rules
-from devenv.config.schema import json_schema
 from devenv.config.settings import DEFAULT_ENVIRONMENT, Database, Settings
 
 if TYPE_CHECKING:
     from devenv.config.document import Document, KeyPath
-
-__all__ = ["Defaults", "Resolved", "explain", "json_schema", "parse_settings"]
+    from devenv.config.reference import Defaults
 
 # A key without a value (`backend:` with all its lines commented out) means what an absent key means, for
 # whatever holds keys. For any other value it is a problem: somebody forgot to write it.
@@ -38,26 +34,18 @@ _MAPPINGS: tuple[tuple[str, ...], ...] = (
     ("database", "parameters"),
     ("backend", "environment"),
     ("taskrunner", "environment"),
+    ("production", "contents"),
+    ("production", "environment"),
 )
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What an empty file means in this folder; `devenv.config.defaults` finds it out."""
-
-    name: str
-    mappings: tuple[str, ...]
-    seed: tuple[dict[str, Any] | str, ...]
-    backend_build: str
-    frontend_build: str
 
 
 def parse_settings(document: Document, defaults: Defaults) -> Settings:
     """The settings that `document` means where `defaults` hold.
 
-    The default mappings and the default seed belong to the reference application. They apply only while
-    the backend is the reference one: no `image`, and no `build` other than the default. Whoever brings
-    another backend starts without mappings and without a seed.
+    The default mappings, the default seed and production's default manifest belong to the reference
+    application. They apply only while the backend is the reference one: no `image`, and no `build` other
+    than the default. Whoever brings another backend starts without them, as does for the manifest's part
+    whoever names one of his own.
 
     Raises:
         ConfigError: with every problem, in the order in which they stand in the files.
@@ -93,6 +81,7 @@ def _completed(document: Document, defaults: Defaults) -> dict[str, Any]:
     if _is_reference(backend, defaults):
         backend.setdefault("mappings", list(defaults.mappings))
         database.setdefault("seed", list(defaults.seed))
+        data.setdefault("production", copy.deepcopy(defaults.production))
     for section, build in ((backend, defaults.backend_build), (frontend, defaults.frontend_build)):
         if section.get("image") is None and section.get("build") is None:
             section["build"] = build
@@ -134,6 +123,12 @@ def _is_text(path: KeyPath) -> bool:
     match path:
         case ("name",) | ("database", "root_password") | ("database", "databases", _):
             return True
-        case ("database", "seed", _, "database") | ("backend" | "taskrunner", "environment", _):
+        case ("production", "contents", _, "python"):
+            return True
+        case ("database", "seed", _, "database") | (
+            "backend" | "taskrunner" | "production",
+            "environment",
+            _,
+        ):
             return True
     return False

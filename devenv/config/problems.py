@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.document import CONFIG_NAME, Document, KeyPath, dotted
-from devenv.config.settings import Healthcheck, Section, SeedCommand, SeedFile, Settings
+from devenv.config.production import Allowed, Contents
+from devenv.config.queue import Queue
+from devenv.config.section import Section
+from devenv.config.settings import Healthcheck, SeedCommand, SeedFile, Settings
 from devenv.config.values import EXPECTED, INVARIANT
 from devenv.errors import ConfigError, Problem
 
@@ -81,6 +84,8 @@ def _finding(details: ErrorDetails) -> Finding:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
         return Finding(path, *_unknown(path), on_key=True)
+    if kind == "missing":
+        return Finding(path, "expected a value, got nothing")
     got = shown(details["input"], () if on_key else path)
     if kind == EXPECTED:
         return Finding(path, f"{details['msg']}, got {got}", context.get("hint"), on_key)
@@ -106,8 +111,13 @@ def known_keys(path: KeyPath) -> list[str]:
         return list(Settings.model_fields)
     if path[:2] == ("database", "seed"):
         return [*SeedFile.model_fields, *SeedCommand.model_fields]
-    if path[-1] == "healthcheck":
-        return list(Healthcheck.model_fields)
+    if path[:2] == ("production", "allow"):
+        return list(Allowed.model_fields)
+    if path[:2] == ("production", "contents"):
+        return list(Contents.model_fields)
+    nested: dict[str | int, type[Section]] = {"healthcheck": Healthcheck, "queue": Queue}
+    if path[-1] in nested:
+        return list(nested[path[-1]].model_fields)
     field = Settings.model_fields.get(str(path[0]))
     model = field.annotation if field else None
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, Section) else []

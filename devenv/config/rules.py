@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SERVICE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 _SECTION_OF = dict(zip(BUILT_IN, ("database", "mail", "backend", "taskrunner", "frontend"), strict=True))
+_OF_PRODUCTION = re.compile(r"loadbalancer|(?:backend|frontend)-[0-9]+")
 _USUAL_KIND = {"backend": "http", "taskrunner": "heartbeat", "frontend": "http"}
 _PORTS: tuple[tuple[str, str], ...] = (
     ("database", "port"),
@@ -39,6 +40,7 @@ def broken_rules(data: dict[str, Any], document: Document) -> Iterator[Finding]:
     yield from _databases(data)
     yield from _aliases(data)
     yield from _seeds(data)
+    yield from _queue(data)
     yield from _mappings(data)
     yield from _ports(data, document)
 
@@ -68,6 +70,9 @@ def _names_of_services(data: dict[str, Any]) -> Iterator[Finding]:
         if name in _SECTION_OF:
             text = f"expected a name of its own, got the built-in service {name}"
             yield Finding(path, text, f"use the section {_SECTION_OF[name]} for it", on_key=True)
+        elif isinstance(name, str) and _OF_PRODUCTION.fullmatch(name):
+            text = f"expected a name of its own, got {name}, which `devenv up --production` has"
+            yield Finding(path, text, "choose another name", on_key=True)
         elif isinstance(name, str) and not _SERVICE.fullmatch(name):
             text = f"expected a service name of letters, digits, dots, - and _, got {shown(name)}"
             yield Finding(path, text, on_key=True)
@@ -102,13 +107,22 @@ def _seeds(data: dict[str, Any]) -> Iterator[Finding]:
             continue
         path: KeyPath = ("database", "seed", index)
         service, database = step.get("service"), step.get("database")
-        if isinstance(service, str) and service not in services:
-            meant = did_you_mean(service, services)
-            hint = f'did you mean "{meant}"?' if meant else f"there are {', '.join(dict.fromkeys(services))}"
-            yield Finding((*path, "service"), f"expected a service, got {shown(service)}", hint)
+        yield from _known_service((*path, "service"), service, services)
         if isinstance(database, str) and database not in databases:
             text = f"expected one of database.databases, got {shown(database)}"
             yield Finding((*path, "database"), text)
+
+
+def _queue(data: dict[str, Any]) -> Iterator[Finding]:
+    service = mapping_at(data, "taskrunner", "queue").get("service")
+    yield from _known_service(("taskrunner", "queue", "service"), service, _services(data))
+
+
+def _known_service(path: KeyPath, name: Any, services: list[str]) -> Iterator[Finding]:
+    if isinstance(name, str) and name not in services:
+        meant = did_you_mean(name, services)
+        hint = f'did you mean "{meant}"?' if meant else f"there are {', '.join(dict.fromkeys(services))}"
+        yield Finding(path, f"expected a service, got {shown(name)}", hint)
 
 
 def _mappings(data: dict[str, Any]) -> Iterator[Finding]:

@@ -5,60 +5,33 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from devenv.config.values import (
-    INVARIANT,
-    Address,
-    Duration,
-    Form,
-    Size,
-    Text,
-    Whole,
-    expected,
-    scalar,
-    scalar_text,
-    words,
+from devenv.config.production import Production
+from devenv.config.queue import Queue, read_queue
+from devenv.config.reference import DEFAULT_BACKEND_BUILD, DEFAULT_FRONTEND_BUILD
+from devenv.config.section import (
+    AnyText,
+    Command,
+    ContainerPath,
+    DatabaseName,
+    Environment,
+    ImageName,
+    Page,
+    Port,
+    Seconds,
+    Section,
+    ServiceName,
 )
+from devenv.config.values import INVARIANT, Address, Form, Size, Text, Whole, expected, scalar
 
 BUILT_IN = ("databasemaster", "mailcatcher", "backend", "taskrunner", "frontend")
 KINDS = ("http", "command", "heartbeat")
-DEFAULT_BACKEND_BUILD = "compose/backend"
-DEFAULT_FRONTEND_BUILD = "compose/frontend"
 DEFAULT_ENVIRONMENT = {"DB_HOST": "database", "DB_USER": "root", "DB_PWD": "toor"}
 
 _MAPPING = r"((?:[A-Za-z]:)?[./~\\][^:]*):(/[^:]+?)/?(?::(ro|rw))?"
 _MAPPING_SCHEMA = {"type": "string", "pattern": f"^{_MAPPING}$"}
-_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
-_COMMAND_SCHEMA = {
-    "anyOf": [
-        {"type": "string", "minLength": 1},
-        {"type": "array", "items": {"type": "string"}, "minItems": 1},
-    ]
-}
-
-AnyText = Annotated[str, Text("text that is not empty")]
-ImageName = Annotated[str, Text("an image name such as mysql:8.4", r"[^\s]+")]
-ServiceName = Annotated[
-    str, Text("a service name of letters, digits, dots, - and _", r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
-]
-DatabaseName = Annotated[
-    str, Text("a database name of letters, digits, - and _", r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
-]
-VariableName = Annotated[str, Text("a variable name such as DB_HOST", r"[A-Za-z_][A-Za-z0-9_.-]*")]
-Page = Annotated[str, Text("a path that starts with /", r"/\S*")]
-ContainerPath = Annotated[str, Text("an absolute path such as /opt/app", r"/[^:\s]+")]
-Port = Annotated[int, Whole(1, 65535)]
-Seconds = Annotated[float, Duration()]
-Command = Annotated[str | tuple[str, ...], Form(words, _COMMAND_SCHEMA)]
-Environment = dict[VariableName, Annotated[str, Form(scalar_text, _SCALAR_SCHEMA)]]
-
-
-class Section(BaseModel):
-    """A mapping whose keys are all known, and whose values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SeedFile(Section):
@@ -233,6 +206,10 @@ class Taskrunner(Section):
 
     command: AnyText = Field("python manage.py db_worker", description="The command of one worker.")
     replicas: Annotated[int, Whole(0, 100)] = Field(1, description="The number of workers.")
+    grace: Seconds = Field(
+        30.0,
+        description="Time from the signal to stop to the kill: to finish the job at hand or give it back.",
+    )
     environment: Environment = Field({}, description="Variables laid over the backend's; only these.")
     healthcheck: Annotated[Healthcheck, _healthcheck("heartbeat", "/tmp/heartbeat")] = (
         Field(  # inside the container
@@ -240,7 +217,9 @@ class Taskrunner(Section):
             description="How it proves that it is healthy.",
         )
     )
-    queue: dict[str, Any] | None = Field(None, description="How `devenv queue` reads the backlog.")
+    queue: Annotated[Queue | None, Form(read_queue)] = Field(
+        None, description="How `devenv queue` reads the backlog; by default as django-tasks-db keeps it."
+    )
 
 
 class Frontend(_Built):
@@ -276,13 +255,6 @@ class Check(Section):
     )
 
 
-class Production(Section):
-    """What `devenv parity` compares with."""
-
-    manifest: AnyText | None = Field(None, description="The file that describes production.")
-    allow: tuple[dict[str, Any], ...] = Field((), description="Differences that are meant to be.")
-
-
 class Settings(Section):
     """A whole environment; every key has a value after parsing."""
 
@@ -298,4 +270,7 @@ class Settings(Section):
     frontend: Frontend = Field(Frontend(), description="The web server.")
     services: dict[str, dict[str, Any]] = Field({}, description="Further services, in Compose's own words.")
     check: Check = Field(Check(), description="What `devenv check` asks for.")
-    production: Production = Field(Production(), description="What `devenv parity` compares with.")
+    production: Production = Field(
+        Production(),
+        description="What `devenv parity` compares with, and what runs or is exported as production.",
+    )

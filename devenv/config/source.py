@@ -5,25 +5,24 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
-from devenv.config.document import CONFIG_NAME, LOCAL_NAME, Document, KeyPath, Position, dotted
+from devenv.config.document import CONFIG_NAME, ENV_NAME, LOCAL_NAME, Document, KeyPath, Position, dotted
+from devenv.config.root import not_found
 from devenv.config.scalars import PLAIN, TAG, read_as
+from devenv.config.text import place, read_text
 from devenv.config.tree import Located, flatten, merge
 from devenv.config.variables import UNUSABLE, parse_env_file
 from devenv.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["CONFIG_NAME", "LOCAL_NAME", "Document", "KeyPath", "Position", "find_root", "load_document"]
+Found = TypeVar("Found")
 
-ENV_NAME = ".env"
-
-_LARGEST_FILE = 1_000_000
 _MOST_VALUES = 20_000  # aliases of aliases grow without bound; no real file comes near
 _DEEPEST = 50
 
@@ -53,20 +52,6 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def find_root(start: Path) -> Path:
-    """The nearest folder, from `start` upward, that has a `devenv.yaml`.
-
-    Raises:
-        ConfigError: no folder has one; its code is `config_not_found`.
-    """
-    folder = start.absolute()
-    for candidate in (folder, *folder.parents):
-        # lexists: a folder or a dangling link in its place is reported when it is read, not skipped.
-        if os.path.lexists(candidate / CONFIG_NAME):
-            return candidate
-    raise _not_found(start)
-
-
 def load_document(root: Path, environ: Mapping[str, str]) -> Document:
     """Everything that is configured in `root`: merged, interpolated, located.
 
@@ -74,7 +59,7 @@ def load_document(root: Path, environ: Mapping[str, str]) -> Document:
         ConfigError: with every problem of both files and of `.env`.
     """
     if not os.path.lexists(root / CONFIG_NAME):
-        raise _not_found(root)
+        raise not_found(root)
     problems: list[Problem] = []
     tree = _read_yaml(root, CONFIG_NAME, problems)
     if os.path.lexists(root / LOCAL_NAME):
@@ -85,98 +70,37 @@ def load_document(root: Path, environ: Mapping[str, str]) -> Document:
     return document
 
 
-def _not_found(folder: Path) -> ConfigError:
-    error = ConfigError(
-        (
-            Problem(
-                where=str(folder),
-                key="",
-                text=f"no {CONFIG_NAME} here or in a folder above",
-                hint="create one with `touch devenv.yaml`: an empty file is the reference environment",
-            ),
-        )
-    )
-    error.code = "config_not_found"
-    return error
-
-
-def _read_text(path: Path, problems: list[Problem]) -> str:
-    """The file's text; empty, with the problem noted, if it cannot be used."""
-    try:
-        return _decoded(path.name, _content(path))
-    except ConfigError as error:
-        problems += error.problems
-        return ""
-
-
-def _unusable(where: Position, text: str, hint: str | None = None) -> ConfigError:
-    return ConfigError((Problem(str(where), "", text, hint),))
-
-
-def _content(path: Path) -> bytes:
-    start = Position(path.name, 1, 1)
-    try:
-        # A FIFO or a device would block or never end.
-        if path.exists() and not path.is_file():
-            raise _unusable(start, "expected a file, got " + ("a folder" if path.is_dir() else "a device"))
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        raise _unusable(start, f"cannot be read: {error.strerror or error}") from error
-    if len(content) > _LARGEST_FILE:
-        raise _unusable(start, f"expected at most {_LARGEST_FILE:,} bytes, got more")
-    return content
-
-
-def _decoded(file: str, content: bytes) -> str:
-    if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        place = Position(file, 1, 1)
-        raise _unusable(place, "expected UTF-8, got a byte order mark", "save it as UTF-8 without a BOM")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode()
-        place = _place(file, before, len(before))
-        raise _unusable(place, f"expected UTF-8, got the byte 0x{content[error.start]:02x}") from error
-    # Many of them have one cause, a damaged file: the first place is enough.
-    if found := UNUSABLE.search(text):
-        place = _place(file, text, found.start())
-        raise _unusable(place, f"expected text, got the control character U+{ord(found[0]):04X}")
-    return text
-
-
-def _place(file: str, text: str, offset: int) -> Position:
-    before = text[:offset]
-    return Position(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
-
-
 def _read_env(root: Path, problems: list[Problem]) -> dict[str, str]:
     path = root / ENV_NAME
-    text = _read_text(path, problems) if os.path.lexists(path) else ""
+    text = read_text(path, problems) if os.path.lexists(path) else ""
     entries, bad = parse_env_file(text)
     problems += [
-        Problem(str(_place(ENV_NAME, text, error.offset)), "", error.text, error.hint) for error in bad
+        Problem(str(place(ENV_NAME, text, error.offset)), "", error.text, error.hint) for error in bad
     ]
     return entries
 
 
+def read_trees(file: str, text: str, problems: list[Problem]) -> list[Located]:
+    """Every document of a YAML or JSON text that is not ours, located; references stay as they are."""
+    if text.lstrip().startswith("{"):
+        text = text.replace("\t", " ")  # JSON may be indented by tabs, and has none within its strings
+    nodes = _parsed(file, text, problems, _all_nodes) or ()
+    return [_Builder(file, problems).build(node, ()) for node in nodes]
+
+
+def _all_nodes(loader: _Loader) -> list[yaml.Node]:
+    nodes = []
+    while loader.check_node():
+        node = loader.get_node()
+        assert node is not None, "check_node() says that there is one"
+        nodes.append(node)
+    return nodes
+
+
 def _read_yaml(root: Path, file: str, problems: list[Problem]) -> Located:
     empty = Located({}, Position(file, 1, 1))
-    text = _read_text(root / file, problems)
-    loader = _Loader(text)
-    try:
-        node = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problems.append(Problem(str(_position(file, mark)), "", _syntax(error)))
-        return empty
-    except (ValueError, OverflowError):  # "\UFFFFFFFF": PyYAML does not check what it gives to chr()
-        problems.append(
-            Problem(str(_position(file, loader.get_mark())), "", "expected a valid escape sequence")
-        )
-        return empty
-    finally:
-        loader.dispose()
+    text = read_text(root / file, problems)
+    node = _parsed(file, text, problems, _Loader.get_single_node)
     tree = _Builder(file, problems).build(node, ()) if node else empty
     if tree.value is None:
         return empty
@@ -188,17 +112,35 @@ def _read_yaml(root: Path, file: str, problems: list[Problem]) -> Located:
     return tree
 
 
+def _parsed(file: str, text: str, problems: list[Problem], parse: Callable[[_Loader], Found]) -> Found | None:
+    """What `parse` gets out of the text; None, with the problem noted, where it is not valid YAML."""
+    loader = _Loader(text)
+    try:
+        return parse(loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problems.append(Problem(str(_position(file, mark)), "", _syntax(file, error)))
+    except (ValueError, OverflowError):  # "\UFFFFFFFF": PyYAML does not check what it gives to chr()
+        problems.append(
+            Problem(str(_position(file, loader.get_mark())), "", "expected a valid escape sequence")
+        )
+    finally:
+        loader.dispose()
+    return None
+
+
 def _position(file: str, mark: Any) -> Position:
     return Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
+def _syntax(file: str, error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem)
     if "'\\t'" in problem:
         return "a tab cannot stand here; use spaces"
     if "single document" in str(error.context):
         return "expected one document, got another after ---"
-    return f"not valid YAML: {problem}" + (f" {error.context}" if error.context else "")
+    form = "JSON" if file.endswith(".json") else "YAML"
+    return f"not valid {form}: {problem}" + (f" {error.context}" if error.context else "")
 
 
 class _Builder:

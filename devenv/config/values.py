@@ -92,6 +92,26 @@ class Whole(_Kind):
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
+@dataclass(frozen=True)
+class Number(_Kind):
+    """A number from `low` to `high`; true and "1" are none."""
+
+    low: float
+    high: float
+
+    def __call__(self, value: Any) -> float:
+        """The number."""
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise expected("a number")
+        if not self.low <= value <= self.high:
+            raise expected(f"{self.low:g}-{self.high:g}")
+        return float(value)
+
+    def schema(self) -> dict[str, Any]:
+        """How an editor checks it."""
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
+
 class Duration(_Kind):
     """Seconds as a number, or a number with ms, s, m or h; more than none, at most a day."""
 

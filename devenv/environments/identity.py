@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devenv.environments.workspace import MAIN
 from devenv.errors import UsageError
 from devenv.project import Identity
 
 if TYPE_CHECKING:
     from devenv.environments.registry import Registry
 
-MAIN = "main"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 

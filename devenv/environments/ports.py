@@ -7,8 +7,6 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -99,6 +97,8 @@ def holder_of(port: int, containers: Mapping[int, str], address: str = "127.0.0.
 
 def _listening_process(port: int) -> str | None:
     """Name and id of the process that listens, where this user may know it."""
+    import psutil  # noqa: PLC0415 - only a port that is taken needs it
+
     try:
         connections = psutil.net_connections(kind="tcp")
     except (psutil.AccessDenied, OSError):

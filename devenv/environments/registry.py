@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-from platformdirs import user_state_path
-
 from devenv.environments.files import write_atomically
+from devenv.environments.lock import try_lock, wait_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +18,7 @@ class Registry:
     """A file shared by all worktrees of a user, changed under a lock only."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or user_state_path("devenv")
+        self.folder = folder or _state_folder()
         self._file = self.folder / "environments.json"
 
     def projects(self) -> Mapping[str, str]:
@@ -33,6 +31,8 @@ class Registry:
 
     def claim(self, wanted: str, worktree: str) -> str:
         """`wanted`, or with `-2`, `-3` ... behind it where a folder that still exists has that name."""
+        if self.projects().get(wanted) == worktree:
+            return wanted
         with self.locked("environments"):
             projects = dict(self.projects())
             project, number = wanted, 1
@@ -47,20 +47,18 @@ class Registry:
     def locked(self, name: str) -> Iterator[None]:
         """One command of this user at a time is inside, whichever environment it works on."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f"{name}.lock"):
+        with wait_lock(self.folder / f"{name}.lock"):
             yield
 
     @contextmanager
     def free(self, name: str) -> Iterator[bool]:
         """Whether no command is inside `locked`; while the block runs none gets in if it was free."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / f"{name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
+        with try_lock(self.folder / f"{name}.lock") as is_free:
+            yield is_free
+
+
+def _state_folder() -> Path:
+    from platformdirs import user_state_path  # noqa: PLC0415 - it takes as long to import as `status` may take
+
+    return user_state_path("devenv")

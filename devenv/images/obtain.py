@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from devenv.engine.api import BuildRequest, Engine, RegistryUnreachableError
 from devenv.errors import DevenvError, ImageError
-from devenv.events import Event, EventSink, Status
+from devenv.events import Event, EventSink, Phase, Status
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.images.resolve import Action, Resolution, Source, resolve
 from devenv.images.secrets import build_secrets, proxy_arguments
@@ -63,7 +63,7 @@ class ImageOrder:
 
 def resolve_all(engine: Engine, order: ImageOrder) -> tuple[Resolution, ...]:
     """What happens for every image; reads the recipes and asks the engine which images are there."""
-    tags = {key: _tag(key, image.recipe, order.mapped) for key, image in order.images.items()}
+    tags = {key: recipe_tag(key, image.recipe, order.mapped) for key, image in order.images.items()}
     references = {image.reference for image in order.images.values()} | set(tags.values())
     present = engine.images(reference for reference in references if reference is not None)
     return tuple(
@@ -78,9 +78,13 @@ def obtain_all(
     resolutions: Sequence[Resolution],
     bootstrap: Bootstrap,
     events: EventSink,
+    arrived: Callable[[Obtained], None] | None = None,
 ) -> Mapping[str, Obtained]:
-    """Pull and build what is missing; raises the first ImageError once the others have ended."""
-    kitchen = _Kitchen(engine, order, bootstrap, events)
+    """Pull and build what is missing; raises the first error once the others have ended.
+
+    `arrived` is told of each image that came, while others still come.
+    """
+    kitchen = _Kitchen(engine, order, bootstrap, events, arrived)
     done = kitchen.obtain_together([one for one in resolutions if one.action is not Action.USE])
     sources = {
         resolution.key: done.get(resolution.key) or _used(resolution, order) for resolution in resolutions
@@ -89,13 +93,22 @@ def obtain_all(
     return {key: _obtained(key, *source, present) for key, source in sources.items()}
 
 
-def _tag(key: str, recipe: str | None, mapped: Iterable[Path]) -> str | None:
+def recipe_tag(key: str, recipe: str | None, mapped: Iterable[Path] = ()) -> str | None:
     """`devenv/<key>:<fingerprint of the recipe and, where it builds on it, of the base>`."""
     if recipe is None:
         return None
     folder = folder_of(recipe)
     base = base_tag() if _builds_on_base(folder) else ""
     return f"devenv/{key}:{fingerprint(folder, without=mapped, base=base)}"
+
+
+def reference_of(key: str, image: Image, policy: str) -> str:
+    """What the image is called, wherever it is: by its registry's reference, else by its recipe's tag."""
+    if image.reference is not None and (policy != "build" or image.recipe is None):
+        return image.reference
+    tag = recipe_tag(key, image.recipe)
+    assert tag is not None, f"image {key} has neither reference nor recipe"
+    return tag
 
 
 def base_tag() -> str:
@@ -128,6 +141,7 @@ class _Kitchen:
     order: ImageOrder
     bootstrap: Bootstrap
     events: EventSink
+    arrived: Callable[[Obtained], None] | None
     _base_lock: threading.Lock = field(default_factory=threading.Lock)
     _base_ready: bool = False
     _base_error: DevenvError | None = None
@@ -143,7 +157,10 @@ class _Kitchen:
 
         def run(resolution: Resolution) -> None:
             try:
-                done[resolution.key] = self.obtain(resolution)
+                source = done[resolution.key] = self.obtain(resolution)
+                if self.arrived is not None:
+                    present = self.engine.images([source[0]])
+                    self.arrived(_obtained(resolution.key, *source, present))
             except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
                 errors.append(error)
 
@@ -164,6 +181,7 @@ class _Kitchen:
                 return self._pull_or_build(resource, resolution)
             self._build(resource, resolution.key, resolution.reference)
         except DevenvError as error:
+            error.detail.setdefault("image", resolution.key)
             self.events.emit(Event(resource, Status.FAILED, error.message))
             raise
         return resolution.reference, Source.BUILT
@@ -256,4 +274,4 @@ class _Kitchen:
         return BOOTSTRAPPED
 
     def _tell(self, resource: str, text: str, detail: str = "") -> None:
-        self.events.emit(Event(resource, Status.WORKING, text, detail))
+        self.events.emit(Event(resource, Status.WORKING, text, detail, Phase.IMAGE))

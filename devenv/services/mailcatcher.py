@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devenv.model import PublishedPort, Service
+from devenv.model import PublishedPort, Question, Service
 from devenv.services.probes import healthcheck, mail_probe
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ def define(settings: Settings, placement: Placement) -> Service:
             PublishedPort(placement.port("mail.port", mail.port), WEB_PORT, settings.bind, "http"),
             PublishedPort(placement.port("mail.smtp_port", mail.smtp_port), SMTP_PORT, settings.bind, "smtp"),
         ),
-        healthcheck=healthcheck(mail_probe(SMTP_PORT, WEB_PORT)),
+        healthcheck=healthcheck(
+            mail_probe(SMTP_PORT, WEB_PORT),
+            questions=(Question(SMTP_PORT, "smtp"), Question(WEB_PORT, "http")),
+        ),
         init=True,
         stop_grace_period=2,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from devenv.model import Mount, PublishedPort, Service
+from devenv.model import Mount, PublishedPort, Question, Service
 from devenv.services.probes import healthcheck, mysql_probe
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ NAME = "databasemaster"
 IMAGE = "database"
 """The key of its image."""
 PORT = 3306
+VOLUME = "database"
+"""The key of the volume with its data."""
 DATA_DIRECTORY = "/var/lib/mysql"
 
 FAST_FLAGS = (
@@ -44,11 +46,19 @@ times before it finds that out, which costs as much as the server's own start. T
 layer, which the engine makes as root's; nothing below it may be touched, or it would be copied."""
 
 
+OPTIONS = MappingProxyType({"time_zone": "default-time-zone"})
+"""Variables whose option is called otherwise."""
+
+
 def parameter_flags(settings: Settings) -> tuple[str, ...]:
     """Production's parameter group as server options, by name."""
+    named = {
+        OPTIONS.get(name) or name.replace("_", "-"): value
+        for name, value in settings.database.parameters.items()
+    }
     return tuple(
-        f"--{name.replace('_', '-')}" + ("" if value is None else f"={_text(value)}")
-        for name, value in sorted(settings.database.parameters.items())
+        f"--{name}" + ("" if value is None else f"={parameter_text(value)}")
+        for name, value in sorted(named.items())
     )
 
 
@@ -69,7 +79,7 @@ def define(settings: Settings, placement: Placement) -> Service:
             {"MYSQL_ROOT_PASSWORD": database.root_password, "MYSQL_DATABASE": database.databases[0]}
         ),
         mounts=(
-            Mount("database", DATA_DIRECTORY, is_bind=False),
+            Mount(VOLUME, DATA_DIRECTORY, is_bind=False),
             Mount(
                 placement.seed_marker,
                 "/docker-entrypoint-initdb.d/zz-devenv-marker.sql",
@@ -78,11 +88,12 @@ def define(settings: Settings, placement: Placement) -> Service:
             ),
         ),
         ports=(PublishedPort(placement.port("database.port", database.port), PORT, settings.bind, "mysql"),),
-        healthcheck=healthcheck(mysql_probe()),
+        healthcheck=healthcheck(mysql_probe(), questions=(Question(PORT, "mysql"),)),
         aliases=database.aliases,
         stop_grace_period=30,
     )
 
 
-def _text(value: object) -> str:
+def parameter_text(value: object) -> str:
+    """A parameter's value as the server reads it."""
     return {True: "ON", False: "OFF"}.get(value, str(value)) if isinstance(value, bool) else str(value)

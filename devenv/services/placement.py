@@ -24,6 +24,12 @@ class Placement:
     ports: Mapping[str, int] = field(default_factory=dict)
     seed_marker: str = "marker.sql"
     """Path of the SQL file that marks a data directory which the image itself initialises."""
+    secret_key: str = ""
+    """What every pod signs with; production's shape alone needs one."""
+    balancer_folder: str = "loadbalancer"
+    """Path of the folder with the load balancer's configuration, page and key."""
+    balancer_user: str | None = None
+    """`uid:gid` of who may read that folder; never root on the machine of the engine."""
 
     def port(self, key: str, configured: int) -> int:
         """The port published for a key."""

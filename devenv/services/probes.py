@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from devenv.model import Healthcheck
+from devenv.model import Healthcheck, Question
 
 if TYPE_CHECKING:
     from devenv.config.settings import Healthcheck as HealthcheckSettings
@@ -14,25 +14,31 @@ MARKER_TABLE = "devenv.marker"
 """Present once a data directory is complete: written last, by the seed or by the image's first start."""
 
 
-def healthcheck(probe: str, settings: HealthcheckSettings | None = None) -> Healthcheck:
+def healthcheck(
+    probe: str, settings: HealthcheckSettings | None = None, questions: tuple[Question, ...] = ()
+) -> Healthcheck:
     """A shell command as health check, at the pace that the settings ask for."""
     if settings is None:
-        return Healthcheck(("CMD-SHELL", probe))
+        return Healthcheck(("CMD-SHELL", probe), questions=questions)
     return Healthcheck(
         ("CMD-SHELL", probe),
         interval=settings.interval,
         timeout=settings.timeout,
         retries=settings.retries,
         start_period=settings.start_period,
+        questions=questions,
     )
 
 
 def configured(settings: HealthcheckSettings, port: int) -> Healthcheck:
     """The health check that a service's section asks for; `port` is where it serves HTTP."""
     if settings.http is not None:
-        return healthcheck(http_probe(port, settings.http), settings)
+        return healthcheck(
+            http_probe(port, settings.http), settings, (Question(port, "http", settings.http),)
+        )
     if settings.heartbeat is not None:
-        return healthcheck(heartbeat_probe(settings.heartbeat, settings.stale_after), settings)
+        probe = heartbeat_probe(settings.heartbeat, settings.stale_after)
+        return healthcheck(probe, settings, (Question(None, "heartbeat", settings.heartbeat),))
     command = settings.command
     assert command is not None
     return healthcheck(command if isinstance(command, str) else shlex.join(command), settings)
@@ -48,11 +54,11 @@ def http_probe(port: int, path: str) -> str:
     )
 
 
-def mysql_probe() -> str:
+def mysql_probe(statement: str = f"SELECT id FROM {MARKER_TABLE}") -> str:
     """Read the marker row over TCP: the image's first start runs a server without networking before."""
     return (
         'MYSQL_PWD="$MYSQL_ROOT_PASSWORD" mysql --protocol=tcp -h127.0.0.1 -uroot --connect-timeout=3 '
-        f"-NBe 'SELECT id FROM {MARKER_TABLE}'"
+        f"-NBe '{statement}'"
     )
 
 

@@ -17,9 +17,12 @@ NAME = "taskrunner"
 
 
 def define(settings: Settings, placement: Placement) -> Service:
-    """The worker: same image, same code, `PROCESS_NAME=task`; a hung one turns unhealthy."""
+    """The worker: same image, same code, `PROCESS_NAME=task`; a hung one turns unhealthy.
+
+    It learns how long it has to stop, so that it gives its job back before it is killed.
+    """
     taskrunner = settings.taskrunner
-    environment = {"PROCESS_NAME": "task"}
+    environment = {"PROCESS_NAME": "task", "STOP_GRACE": f"{taskrunner.grace:g}"}
     if taskrunner.healthcheck.heartbeat is not None:
         environment["HEARTBEAT_FILE"] = taskrunner.healthcheck.heartbeat
     return Service(
@@ -35,5 +38,5 @@ def define(settings: Settings, placement: Placement) -> Service:
         user=placement.user if settings.backend.mappings else None,
         replicas=taskrunner.replicas,
         init=True,
-        stop_grace_period=10,
+        stop_grace_period=taskrunner.grace,
     )

@@ -8,6 +8,7 @@ from devenv.engine.observed import EngineInfo, ObservedState
 from devenv.errors import ConfigError, Problem
 from devenv.events import Event, EventSink, NullSink, Status
 from devenv.model import PublishedPort
+from devenv.services.pods import Shape
 from tests.samples import container, project
 
 
@@ -15,6 +16,8 @@ from tests.samples import container, project
     ("port", "url"),
     [
         (PublishedPort(80, 80, scheme="http"), "http://127.0.0.1/"),
+        (PublishedPort(443, 443, scheme="https"), "https://127.0.0.1/"),
+        (PublishedPort(8443, 443, scheme="https"), "https://127.0.0.1:8443/"),
         (PublishedPort(8000, 8000, scheme="http"), "http://127.0.0.1:8000/"),
         (PublishedPort(3306, 3306, scheme="mysql"), "mysql://127.0.0.1:3306"),
         (PublishedPort(80, 25, scheme="smtp"), "smtp://127.0.0.1:80"),
@@ -71,6 +74,19 @@ def test_a_project_finds_its_services() -> None:
     assert shop.service_names == ("databasemaster", "mailcatcher", "backend", "taskrunner", "frontend")
     with pytest.raises(KeyError):
         shop.service("varnish")
+
+
+def test_a_name_stands_for_every_pods_service() -> None:
+    shop = project(shape=Shape(2))
+    assert [one.name for one in shop.named("backend")] == ["backend-1", "backend-2"]
+    assert [one.name for one in shop.named("backend-2")] == ["backend-2"]
+    assert [one.name for one in shop.named("taskrunner")] == ["taskrunner"]
+    assert shop.named("varnish") == ()
+    assert (shop.pods, project().pods) == (2, 0)
+    assert (shop.service("frontend-2").role, shop.service("loadbalancer").role) == (
+        "frontend",
+        "loadbalancer",
+    )
 
 
 def test_a_problem_prints_the_parts_it_has() -> None:

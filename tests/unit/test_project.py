@@ -8,7 +8,7 @@ import pytest
 
 from devenv.errors import ConfigError
 from devenv.model import Condition, Image, Label
-from devenv.project import database_volume, labels
+from devenv.project import database_volume, is_scalable, labels, scaled
 from tests.samples import IDENTITY, project
 
 
@@ -175,3 +175,77 @@ def test_many_ways_to_one_service_are_no_cycle() -> None:
         "d": {},
     }
     assert project(services=services).service_names[-4:] == ("a", "b", "c", "d")
+
+
+def test_another_number_of_replicas() -> None:
+    found = scaled(project(), {"taskrunner": 4}).service("taskrunner")
+    assert (found.replicas, found.scaled) == (4, True)
+    assert scaled(project(), {}) == project()
+
+
+@pytest.mark.parametrize(
+    ("definition", "written"),
+    [
+        ({}, {"scale": 3}),
+        ({"scale": 2}, {"scale": 3}),
+        (
+            {"deploy": {"mode": "replicated", "replicas": 2}},
+            {"deploy": {"mode": "replicated", "replicas": 3}},
+        ),
+        ({"deploy": {}}, {"deploy": {"replicas": 3}}),
+    ],
+)
+def test_another_number_of_a_users_own_service(definition: dict[str, Any], written: dict[str, Any]) -> None:
+    shop = project(services={"extra": {"image": "x", **definition}})
+    found = scaled(shop, {"extra": 3}).service("extra")
+    assert found.raw is not None
+    assert (found.replicas, found.scaled) == (3, True)
+    assert {name: value for name, value in found.raw.items() if name != "image"} == written
+
+
+@pytest.mark.parametrize(
+    ("definition", "possible"),
+    [
+        ({"image": "x"}, True),
+        ({"image": "x", "ports": []}, True),
+        ({"image": "x", "ports": ["81:80"]}, False),
+        ({"image": "x", "container_name": "one"}, False),
+    ],
+)
+def test_what_can_be_there_once_only_is_not_scaled(definition: dict[str, Any], *, possible: bool) -> None:
+    shop = project(services={"extra": definition})
+    assert is_scalable(shop.service("extra")) is possible
+    assert scaled(shop, {"extra": 3}).service("extra").scaled is possible
+    assert [one.name for one in shop.services if is_scalable(one) and one.raw is None] == ["taskrunner"]
+
+
+JOBS: dict[str, Any] = {
+    "awaited": {"image": "node"},
+    "site": {"image": "nginx", "depends_on": {"awaited": {"condition": "service_completed_successfully"}}},
+    "once": {"image": "node", "restart": "no"},
+    "asked": {"image": "node", "restart": "no", "ports": ["80"]},
+    "probed": {"image": "node", "restart": "no", "healthcheck": {"test": "true"}},
+    "steady": {"image": "node", "restart": "always"},
+}
+
+
+def test_jobs_are_those_whose_end_is_awaited_and_those_that_say_so() -> None:
+    services = project(services=JOBS).services
+    assert {service.name for service in services if service.job} == {"awaited", "once"}
+
+
+@pytest.mark.parametrize("labels", [{"a": "b"}, ["a=b"], None])
+def test_a_job_on_the_data_is_another_one_on_other_data(labels: Any) -> None:
+    """Then its container is made anew, and it runs again; what does not touch the data stays as it is."""
+    services: dict[str, Any] = {
+        "load": {"image": "x", "restart": "no", "depends_on": ["backend"]},
+        "assets": {"image": "x", "restart": "no"},
+        "web": {"image": "x", "depends_on": ["databasemaster"]},
+    }
+    services["load"] |= {} if labels is None else {"labels": labels}
+    found = [project(generation=number, services=services) for number in (1, 2)]
+    raws = [{name: dict(one.service(name).raw or {}) for name in services} for one in found]
+    assert raws[0]["assets"] == raws[1]["assets"]
+    assert raws[0]["web"] == raws[1]["web"]
+    given = {} if labels is None else {"a": "b"}
+    assert [raw["load"]["labels"] for raw in raws] == [given | {"devenv.generation": n} for n in ("1", "2")]

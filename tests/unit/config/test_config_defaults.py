@@ -9,6 +9,9 @@ import pytest
 from devenv.config.defaults import RESOURCES, defaults_for
 from devenv.config.document import Document
 from devenv.config.parse import parse_settings
+from devenv.config.production import Production
+from devenv.config.source import load_document
+from tests.harness import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +37,19 @@ def test_a_folder_with_its_own_files_uses_them(tmp_path: Path) -> None:
     assert defaults.mappings == ("./compose/backend/app:/opt/app",)
     assert defaults.seed == ("fixtures/*.sql.zst", MIGRATE)
     assert (defaults.backend_build, defaults.frontend_build) == ("compose/backend", "compose/frontend")
+
+
+def test_what_the_example_says_is_what_an_empty_file_means() -> None:
+    defaults = defaults_for(REPOSITORY)
+    example = load_document(REPOSITORY, {})
+    empty = parse_settings(Document({"name": "qwaya"}, {}), defaults)
+    assert parse_settings(example, defaults) == empty
+
+
+def test_another_backend_has_no_manifest_by_default() -> None:
+    defaults = defaults_for(REPOSITORY)
+    own = parse_settings(Document({"backend": {"image": "shop/backend:1"}}, {}), defaults)
+    assert own.production == Production()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devenv.config.parse import Defaults, Resolved, explain, parse_settings
+from devenv.config.explain import Resolved, explain
+from devenv.config.parse import parse_settings
+from devenv.config.reference import Defaults
 from devenv.config.source import load_document
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def keys(value: object, path: str = "") -> set[str]:
 
 
 def test_every_leaf_of_the_model_is_explained(tmp_path: Path) -> None:
-    text = "services: {a: {image: x, ports: ['1:2'], empty: []}}\ntaskrunner: {queue: {t: 1}}\n"
+    text = "services: {a: {image: x, ports: ['1:2'], empty: []}}\ntaskrunner: {queue: {query: SELECT 1}}\n"
     found = explained(tmp_path, text)
     settings = parse_settings(load_document(tmp_path, {}), DEFAULTS)
     expected = keys(settings.model_dump()) - {

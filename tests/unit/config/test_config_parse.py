@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devenv.config.document import Document
-from devenv.config.parse import Defaults, parse_settings
+from devenv.config.parse import parse_settings
+from devenv.config.production import Allowed, Contents
+from devenv.config.queue import Queue
+from devenv.config.reference import Defaults
 from devenv.config.settings import Healthcheck, Mapping, SeedCommand, SeedFile, Settings, Undo
 from devenv.config.source import load_document
 from devenv.errors import ConfigError
@@ -100,7 +103,9 @@ KEYS: list[tuple[str, Any, str, Any]] = [
     ("taskrunner.replicas", 1, "0", 0),
     ("taskrunner.environment", {}, "{A: 1}", {"A": "1"}),
     ("taskrunner.healthcheck", Healthcheck(heartbeat="/tmp/heartbeat"), "{interval: 1}", Healthcheck(heartbeat="/tmp/heartbeat", interval=1.0)),
-    ("taskrunner.queue", None, "{table: t}", {"table": "t"}),
+    ("taskrunner.grace", 30.0, "1m", 60.0),
+    ("taskrunner.queue", None, "{query: SELECT 1}", Queue(query="SELECT 1")),
+    ("taskrunner.queue", None, "{command: [rq, info], service: taskrunner}", Queue(command=("rq", "info"), service="taskrunner")),
     ("frontend.image", None, "nginx:1", "nginx:1"),
     ("frontend.build", "compose/frontend", "web", "web"),
     ("frontend.port", 80, "8080", 8080),
@@ -109,7 +114,19 @@ KEYS: list[tuple[str, Any, str, Any]] = [
     ("check.page", "/", "/home", "/home"),
     ("check.report", "/api/reports/", "~", None),
     ("production.manifest", None, "deploy.yaml", "deploy.yaml"),
-    ("production.allow", (), "[{key: a}]", ({"key": "a"},)),
+    ("production.contents", {}, "{backend: {python: '3.13'}}", {"backend": Contents(python="3.13")}),
+    ("production.allow", (), "[{what: '*.limits.*', reason: r}]", (Allowed(what="*.limits.*", reason="r"),)),
+    ("production.pods", 2, "20", 20),
+    ("production.port", 8080, "80", 80),
+    ("production.tls", False, "true", True),
+    ("production.tls_port", 8443, "443", 443),
+    ("production.loadbalancer", "haproxy:3.0", "haproxy:3.2", "haproxy:3.2"),
+    ("production.environment", {}, "{A: 1}", {"A": "1"}),
+    ("production.read_only", True, "false", False),
+    ("production.cpus", 1.0, "0.5", 0.5),
+    ("production.memory", 512 * 2**20, "1GB", 2**30),
+    ("production.withheld", ("SECRET_KEY",), "[SIGNING]", ("SIGNING",)),
+    ("production.migrate", "python manage.py migrate", "~", None),
 ]  # fmt: skip
 
 
@@ -178,12 +195,17 @@ WRONG = [
     ("taskrunner.command", "''", f'{TEXT}, got ""'),
     ("taskrunner.replicas", "101", "expected 0-100, got 101"),
     ("taskrunner.replicas", "-1", "expected 0-100, got -1"),
-    ("taskrunner.queue", "x", 'expected a mapping, got "x"'),
+    ("taskrunner.queue", "x", 'expected {query: ...} or {command: ...}, got "x"'),
+    ("taskrunner.queue", "{table: t}", "expected {query: ...} or {command: ...}, got a mapping"),
+    ("taskrunner.queue", "{query: a, command: b}", "expected {query: ...} or {command: ...}, got a mapping"),
+    ("taskrunner.queue.query", "''", f'{TEXT}, got ""'),
+    *[("taskrunner.grace", *one) for one in DURATIONS],
     ("services", "[]", "expected a mapping, got an empty list"),
     ("check.page", "home", 'expected a path that starts with /, got "home"'),
     ("check.report", "1", "expected a path that starts with /, got 1"),
     ("production.manifest", "1", f"{TEXT}, got 1"),
     ("production.allow", "{}", "expected a list, got an empty mapping"),
+    ("production.contents.backend.python", "latest", 'expected a version such as 3.13, got "latest"'),
 ]  # fmt: skip
 
 
@@ -216,7 +238,12 @@ def test_a_wrong_value_is_named_with_its_place(tmp_path: Path, path: str, writte
         ("databse: {}", 'devenv.yaml:1:1: databse: unknown key; did you mean "database"?'),
         ("mail: {prt: 1}", 'devenv.yaml:1:8: mail.prt: unknown key; did you mean "port"?'),
         ("root_password: x", 'devenv.yaml:1:1: root_password: unknown key; did you mean "database.root_password"?'),
+        ("taskrunner: {queue: {query: a, servce: b}}", 'devenv.yaml:1:32: taskrunner.queue.servce: unknown key; did you mean "service"?'),
         ("frontend: {healthcheck: {retry: 1}}", 'devenv.yaml:1:26: frontend.healthcheck.retry: unknown key; did you mean "retries"?'),
+        ("production: {allow: [{what: a, reason: ''}]}", 'devenv.yaml:1:40: production.allow[0].reason: expected text that is not empty, got ""'),
+        ("production: {allow: [{waht: a, what: b, reason: c}]}", 'devenv.yaml:1:23: production.allow[0].waht: unknown key; did you mean "what"?'),
+        ("production: {contents: {backend: {pyton: '3'}}}", 'devenv.yaml:1:35: production.contents.backend.pyton: unknown key; did you mean "python"?'),
+        ("production: {allow: [{what: a}]}", "devenv.yaml:1:22: production.allow[0].reason: expected a value, got nothing"),
         ("zzz: 1", "devenv.yaml:1:1: zzz: unknown key"),
     ],
 )  # fmt: skip

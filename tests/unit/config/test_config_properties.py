@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devenv.config.document import Document
-from devenv.config.parse import Defaults, explain, parse_settings
+from devenv.config.explain import explain
+from devenv.config.parse import parse_settings
+from devenv.config.reference import Defaults
 from devenv.config.settings import Settings
 from devenv.config.source import load_document
 from devenv.config.variables import UNUSABLE, VariableError, interpolate, parse_env_file

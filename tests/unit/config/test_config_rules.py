@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.config.parse import Defaults, parse_settings
+from devenv.config.parse import parse_settings
+from devenv.config.reference import Defaults
 from devenv.config.source import load_document
 from devenv.errors import ConfigError
 
@@ -94,6 +95,7 @@ def test_a_port_that_does_not_clash_is_left_alone(tmp_path: Path, ports: str) ->
         ("database: {aliases: [frontend]}", 'devenv.yaml:1:22: database.aliases[0]: expected a name of its own, got "frontend", which is a service'),
         ("database: {aliases: [r]}\nservices: {r: {}}", 'devenv.yaml:1:22: database.aliases[0]: expected a name of its own, got "r", which is a service'),
         ("database: {seed: [{run: a, service: x}]}", 'devenv.yaml:1:37: database.seed[0].service: expected a service, got "x"'),
+        ("taskrunner: {queue: {command: a, service: x}}", 'devenv.yaml:1:43: taskrunner.queue.service: expected a service, got "x"'),
         ("database: {seed: [{file: a, database: x}]}", 'devenv.yaml:1:39: database.seed[0].database: expected one of database.databases, got "x"'),
         ("backend: {mappings: ['./a:/x', './b:/x/:ro']}", "devenv.yaml:1:32: backend.mappings[1]: expected every target once, got /x, which backend.mappings[0] has"),
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devenv.config.parse import json_schema
+from devenv.config.schema import json_schema
 from devenv.config.settings import Settings
 from devenv.config.source import load_document
 
@@ -37,7 +37,7 @@ backend:
   mappings: ["./compose/backend/app:/opt/app"]
   generated: /opt/app/generated_content
   healthcheck: {http: /health, interval: 500ms, timeout: 2}
-taskrunner: {command: python manage.py db_worker, replicas: 1, queue: {table: t}}
+taskrunner: {command: python manage.py db_worker, replicas: 1, grace: 1m, queue: {command: [rq, info], service: backend}}
 frontend: {build: compose/frontend, port: 80}
 services: {redis: {image: redis}}
 production: {manifest: deploy/production.yaml, allow: []}

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devenv.config.source import Document, Position, find_root, load_document
+from devenv.config.document import Document, Position
+from devenv.config.root import find_root
+from devenv.config.source import load_document
 from devenv.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -66,10 +66,12 @@ def test_a_named_environment_has_its_own_folder(tmp_path: Path) -> None:
 def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.remember(project="shop", ports={"database.port": 4000}, pulled=("mysql:8.4",))
-    workspace.remember(generation=2, snapshot="abc", former=((1, "def"), (4, "")), spare=5)
+    workspace.remember(
+        generation=2, snapshot="abc", former=((1, "def"), (4, "")), spare=5, scale={"taskrunner": 4}
+    )
     memory = Workspace(tmp_path).recall()
     assert memory == Memory(
-        "shop", {"database.port": 4000}, 2, "abc", ((1, "def"), (4, "")), 5, ("mysql:8.4",)
+        "shop", {"database.port": 4000}, 2, "abc", ((1, "def"), (4, "")), 5, {"taskrunner": 4}, ("mysql:8.4",)
     )
 
 
@@ -110,6 +112,8 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path: Path, content: bytes) -> Non
         ({"pulled": 7}, Memory()),
         ({"pulled": "mysql:8.4"}, Memory()),
         ({"pulled": ["mysql:8.4", None]}, Memory(pulled=("mysql:8.4",))),
+        ({"scale": 3}, Memory()),
+        ({"scale": {"a": 0, "b": -1, "c": "2", "d": True, "e": 7}}, Memory(scale={"a": 0, "e": 7})),
         ({"unknown": 1}, Memory()),
     ],
 )
@@ -216,7 +220,10 @@ def test_a_second_command_waits_for_the_first_and_says_so(tmp_path: Path) -> Non
     assert held.wait(10)
     sink = ReleasingSink(release)
     with workspace.locked(sink):
-        assert sink.lines == ["working devenv: waiting for another devenv command on this environment"]
+        assert sink.lines == [
+            "working devenv: waiting for another devenv command on this environment",
+            "done devenv: the other command has ended",
+        ]
     thread.join()
 
 

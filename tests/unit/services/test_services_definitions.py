@@ -67,8 +67,13 @@ def test_the_taskrunner_is_the_backend_with_another_command() -> None:
     assert worker.mounts == web.mounts
     assert worker.command == "python manage.py db_worker"
     assert worker.ports == ()
-    expected = dict(web.environment) | {"PROCESS_NAME": "task", "HEARTBEAT_FILE": "/tmp/heartbeat"}
-    assert worker.environment == expected
+    own = {"PROCESS_NAME": "task", "HEARTBEAT_FILE": "/tmp/heartbeat", "STOP_GRACE": "30"}
+    assert worker.environment == dict(web.environment) | own
+
+
+def test_a_worker_knows_how_long_it_has_to_stop() -> None:
+    found = service("taskrunner", taskrunner={"grace": "2.5s"})
+    assert (found.stop_grace_period, found.environment["STOP_GRACE"]) == (2.5, "2.5")
 
 
 def test_a_taskrunner_without_heartbeat_is_not_told_of_one() -> None:
@@ -93,11 +98,11 @@ def test_the_database_gets_productions_parameters_last() -> None:
     found = mysql.server_flags(settings(database={"parameters": parameters}))
     assert found[: len(mysql.FAST_FLAGS)] == mysql.FAST_FLAGS
     assert found[len(mysql.FAST_FLAGS) :] == (
+        "--default-time-zone=+00:00",
         "--innodb-doublewrite=ON",
         "--max-connections=50",
         "--performance-schema=OFF",
         "--sql-mode",
-        "--time-zone=+00:00",
     )
 
 

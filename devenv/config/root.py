@@ -1,0 +1,42 @@
+"""The folder that a command works on: the nearest with a `devenv.yaml`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from devenv.config.document import CONFIG_NAME
+from devenv.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder, from `start` upward, that has a `devenv.yaml`.
+
+    Raises:
+        ConfigError: no folder has one; its code is `config_not_found`.
+    """
+    folder = start.absolute()
+    for candidate in (folder, *folder.parents):
+        # lexists: a folder or a dangling link in its place is reported when it is read, not skipped.
+        if os.path.lexists(candidate / CONFIG_NAME):
+            return candidate
+    raise not_found(start)
+
+
+def not_found(folder: Path) -> ConfigError:
+    """The error `config_not_found`, for a folder that no `devenv.yaml` applies to."""
+    error = ConfigError(
+        (
+            Problem(
+                where=str(folder),
+                key="",
+                text=f"no {CONFIG_NAME} here or in a folder above",
+                hint="create one with `touch devenv.yaml`: an empty file is the reference environment",
+            ),
+        )
+    )
+    error.code = "config_not_found"
+    return error
