@@ -21,7 +21,7 @@ FOLDER = "(current folder)"
 
 
 def seal(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """An environment of nothing but PATH and language, an empty home, and no network but loopback."""
+    """An environment of nothing but PATH and language, an empty home, and no network but loopback and the tests' own sockets."""
     for name in list(os.environ):
         if name not in KEPT and not name.startswith(KEPT_PREFIXES):
             patch.delenv(name)
@@ -37,13 +37,20 @@ def seal(patch: pytest.MonkeyPatch, home: Path) -> None:
         patch.setenv(name, value)
     patch.chdir(home)
     for method in ("connect", "connect_ex"):
-        patch.setattr(socket.socket, method, _loopback_only(getattr(socket.socket, method)))
+        patch.setattr(socket.socket, method, _within(home.parents[1], getattr(socket.socket, method)))
     patch.setattr(os, "fsync", lambda _: None)  # nobody pulls the plug here, and it takes most of the time
 
 
-def _loopback_only(method: Any) -> Any:
+def _within(folder: Path, method: Any) -> Any:
+    """Reaches loopback, and the sockets that tests made in their own folders."""
+
     def guarded(self: socket.socket, address: Any) -> Any:
-        if self.family == socket.AF_UNIX or not LOOPBACK.fullmatch(address[0]):
+        own = (
+            Path(address).is_relative_to(folder)
+            if self.family == socket.AF_UNIX
+            else LOOPBACK.fullmatch(address[0])
+        )
+        if not own:
             raise AssertionError(f"a sealed test connects to {address}")
         return method(self, address)
 

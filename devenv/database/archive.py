@@ -15,18 +15,17 @@ Nothing is trusted before the last checksum has been compared, and both directio
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import re
 import struct
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import zstandard
 
+from devenv.database.atomic import replacing
 from devenv.errors import OperationError, RefusedError
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Archive:
 def write_archive(path: Path, manifest: Manifest, tar: Iterable[bytes]) -> int:
     """Write an archive, whole or not at all; its size. What was at `path` is replaced at the end."""
     header = json.dumps(asdict(manifest), sort_keys=True).encode()
-    with _replacing(path) as file:
+    with replacing(path, "archive_unwritable") as file:
         digest = hashlib.sha256()
 
         def put(piece: bytes) -> None:
@@ -213,24 +212,3 @@ def _check_body(path: Path, file: IO[bytes], digest: Any, length: int) -> None:
     digest.update(trailer[:-DIGEST_BYTES])
     if checksum != digest.digest():
         raise damaged(path, "it is not what its checksum says")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `path` if the block ends well, and is written out by then."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise OperationError(
-            f"cannot write {path}: {error.strerror}",
-            code="disk_full" if error.errno == errno.ENOSPC else "archive_unwritable",
-            where=str(path),
-            hint="choose a folder that is there, is yours and has room",
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -30,8 +30,6 @@ BRANCH = "/branch"
 KIND_LAYER = "database-layer"
 LAYERS = ("_upper", "_work")
 """What an overlay's own folders have behind the branch's name; the first holds what was written."""
-BRANCH_DRIVER = "devenv.driver"
-"""Label of a branch: the name of the driver that made it."""
 PROBE = "devenv-branch-probe"
 SERVER_ROOM = 128_000_000
 """Bytes that a server takes at its start for files of its own."""

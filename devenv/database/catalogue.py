@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devenv.database.branches import BRANCH_DRIVER
 from devenv.database.snapshots import Key, Snapshot
 from devenv.errors import RefusedError, UsageError
 from devenv.model import Label
@@ -102,7 +101,7 @@ def uses(snapshot: Snapshot, volumes: Iterable[ObservedVolume]) -> tuple[Use, ..
         Use(
             volume.labels.get(Label.PROJECT, "?"),
             volume.name,
-            volume.labels.get(BRANCH_DRIVER, "?"),
+            volume.labels.get(Label.DRIVER, "?"),
         )
         for volume in volumes
         if volume.labels.get(Key.KEY) == snapshot.key or f"/{snapshot.volume}/" in volume.options.get("o", "")

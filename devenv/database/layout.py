@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from devenv.database.bulk import charset, is_table_of_plain_values
+from devenv.database.deferred import defer, made_table
 from devenv.database.dump import Dump, Kind, Piece
 from devenv.database.rewrite import Changes, Names, renamed, rewrite
 from devenv.database.server import quoted
@@ -16,20 +17,14 @@ from devenv.errors import OperationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from devenv.database.deferred import Table
     from devenv.database.statements import Script
 
 CHUNK = 16 << 20
 """Data of one table that one connection loads in one go, in the order of the dump: neighbours in the
 table's tree, away from those of other connections."""
-DEFERRED_FROM = 4 << 20
-"""From this size on a table's indexes are built after its data: sorting beats inserting at random places."""
-KEY = re.compile(rb"^  KEY (?P<name>`(?:[^`]|``)+`) \((?P<first>`(?:[^`]|``)+`).*?,?$", re.MULTILINE)
-FOREIGN = re.compile(
-    rb"^  CONSTRAINT `(?:[^`]|``)+` FOREIGN KEY \(.*?\) REFERENCES (?:`[^`]+`\.)?(?P<table>`(?:[^`]|``)+`) "
-    rb"\((?P<first>`(?:[^`]|``)+`).*?,?$",
-    re.MULTILINE,
-)
-CREATE = re.compile(rb"CREATE TABLE (?:IF NOT EXISTS )?(?P<name>`(?:[^`]|``)+`) \(\n")
+SMALLEST = 8 << 20
+"""Less of a table is not worth another connection."""
 OUR_SESSION = b"SET SESSION foreign_key_checks=0, unique_checks=0, autocommit=0"
 CREATES_DATABASE = re.compile(rb"\s*(?:/\*!\d+\s*)?CREATE\b", re.IGNORECASE)
 
@@ -45,6 +40,8 @@ class Item:
     text: bytes | None = None
     delimiter: bytes = SEMICOLON
     is_data: bool = False
+    table: str | None = None
+    """For data whose rows the server may read from a file: the table, quoted and with its database."""
 
 
 Task = tuple[Item, ...]
@@ -57,13 +54,15 @@ class Phase:
 
     name: str
     tasks: tuple[Task, ...]
+    has_settings: bool = False
+    """Whether it changes the session's settings on the way, so that nobody else can go on with the session."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What is sent: every stream begins with the session's settings.
+    """What is sent: every stream begins with the session's settings, in which the rows are of `charset`.
 
-    `databases` are removed before, and of them `missing` made, which the dump itself does not make.
+    `charset` is None where no row may be read from a file. `databases` are removed before, and of them `missing` made, which the dump itself does not make.
     """
 
     session: Task
@@ -71,6 +70,7 @@ class Layout:
     databases: tuple[str, ...]
     missing: tuple[str, ...]
     changes: Mapping[str, int]
+    charset: str | None = None
 
 
 def lay_out(script: Script, dump: Dump, names: Names, target: str, wanted: str | None) -> Layout:
@@ -112,7 +112,8 @@ class _Layouter:
         else:
             session = (Item(1, None, text=OUR_SESSION),)
             phases = (Phase("data", (tuple(self._items(self.dump.pieces)),)),)
-        return Layout(session, phases, databases, missing, self.changes.counts)
+        names = charset(item.text or b"" for item in session)
+        return Layout(session, phases, databases, missing, self.changes.counts, names)
 
     def _makes_database(self, piece: Piece) -> bool:
         text = self.script[piece.statement.start : piece.statement.start + 40]
@@ -120,20 +121,22 @@ class _Layouter:
 
     def _phases(self) -> tuple[Phase, ...]:
         kinds = {Kind.SESSION, Kind.DATABASE, Kind.TABLE}
-        schema = list(self._items(piece for piece in self.dump.pieces if piece.kind in kinds))
-        data = [piece for piece in self.dump.pieces if piece.kind is Kind.DATA]
-        keyed, indexes, foreign = self._defer(schema, data)
+        schema = tuple(self._items(piece for piece in self.dump.pieces if piece.kind in kinds))
+        data = self._data()
+        deferred = defer(
+            schema, {table: sum(piece.bytes for piece in pieces) for table, pieces in data.items()}
+        )
         code = {Kind.SESSION, Kind.CODE}
         late = tuple(self._items(piece for piece in self.dump.pieces if piece.kind in code))
         has_code = any(piece.kind is Kind.CODE for piece in self.dump.pieces)
         return tuple(
             phase
             for phase in (
-                Phase("tables", (tuple(schema),)),
-                Phase("data", self._data_tasks(data, keyed)),
-                Phase("indexes", tuple((item,) for item in indexes)),
-                Phase("foreign keys", (tuple(foreign),) if foreign else ()),
-                Phase("code", (late,) if has_code else ()),
+                Phase("tables", (deferred.schema,), has_settings=True),
+                Phase("data", self._data_tasks(data, schema)),
+                Phase("indexes", tuple((item,) for item in deferred.indexes)),
+                Phase("foreign keys", (deferred.foreign,) if deferred.foreign else ()),
+                Phase("code", (late,) if has_code else (), has_settings=True),
             )
             if phase.tasks
         )
@@ -173,59 +176,40 @@ class _Layouter:
     def _name(self, database: str | None) -> str:
         return self.target if database is None else self.renamed.get(database, database)
 
-    def _defer(
-        self, schema: list[Item], data: list[Piece]
-    ) -> tuple[set[tuple[str, bytes]], list[Item], list[Item]]:
-        """Take indexes and foreign keys of large tables out of `schema`; tables with a primary key, and both."""
-        sizes: dict[tuple[str, bytes], int] = {}
-        for piece in data:
-            key = (self._name(piece.database), quoted(piece.table or "").encode())
-            sizes[key] = sizes.get(key, 0) + piece.bytes
-        referenced = {
-            (found["table"], found["first"])
-            for item in schema
-            for found in FOREIGN.finditer(item.text or b"")
-        }
-        keyed: set[tuple[str, bytes]] = set()
-        indexes: list[Item] = []
-        foreign: list[Item] = []
-        for number, item in enumerate(schema):
-            text = item.text or b""
-            found = CREATE.search(text)
-            if found is None or item.database is None:
-                continue
-            table = (item.database, found["name"])
-            if b"\n  PRIMARY KEY (" in text:
+    def _data(self) -> dict[Table, list[Piece]]:
+        tables: dict[Table, list[Piece]] = {}
+        for piece in self.dump.pieces:
+            if piece.kind is Kind.DATA:
+                key = (self._name(piece.database), quoted(piece.table or "").encode())
+                tables.setdefault(key, []).append(piece)
+        return tables
+
+    def _data_tasks(self, data: Mapping[Table, list[Piece]], schema: Task) -> tuple[Task, ...]:
+        keyed, plain = set(), set()
+        for item in schema:
+            table, text = made_table(item), item.text or b""
+            if table is not None and b"\n  PRIMARY KEY (" in text:
                 keyed.add(table)
-            if sizes.get(table, 0) < DEFERRED_FROM or not _is_deferrable(text, found["name"], referenced):
-                continue
-            rest, keys, constraints = _without_keys(text)
-            schema[number] = Item(item.line, item.database, text=rest)
-            indexes += _alter(item, found["name"], keys)
-            foreign += _alter(item, found["name"], constraints)
-        return keyed, indexes, foreign
-
-    def _data_tasks(self, data: list[Piece], keyed: set[tuple[str, bytes]]) -> tuple[Task, ...]:
-        tables: dict[tuple[str, bytes], list[Piece]] = {}
-        for piece in data:
-            key = (self._name(piece.database), quoted(piece.table or "").encode())
-            tables.setdefault(key, []).append(piece)
+            if table is not None and is_table_of_plain_values(text):
+                plain.add(table)
         tasks: list[Task] = []
-        for table, pieces in tables.items():
-            # Without a primary key the order of the rows is all that tells them apart.
-            limit = CHUNK if table in keyed else 1 << 62
+        for table, pieces in data.items():
+            place = f"{quoted(table[0])}.{table[1].decode()}" if table in plain else None
+            items = tuple(replace(item, table=place) for item in self._items(pieces))
             total = sum(piece.bytes for piece in pieces)
-            tasks += _chunks(
-                tuple(self._items(pieces)), min(limit, max(total // 8, 1 << 20)) if table in keyed else limit
-            )
-        return tuple(sorted(tasks, key=_size, reverse=True))
+            # Without a primary key the order of the rows is all that tells them apart.
+            limit = min(CHUNK, max(total // 8, SMALLEST)) if table in keyed else total
+            tasks += chunks(items, limit)
+        return tuple(sorted(tasks, key=size_of, reverse=True))
 
 
-def _size(task: Task) -> int:
+def size_of(task: Iterable[Item]) -> int:
+    """Bytes of the dump in a task."""
     return sum(item.end - item.start for item in task)
 
 
-def _chunks(items: Task, limit: int) -> Iterator[Task]:
+def chunks(items: Iterable[Item], limit: int) -> Iterator[Task]:
+    """The items in their order, in groups of a few more bytes than `limit`."""
     chunk: list[Item] = []
     size = 0
     for item in items:
@@ -236,50 +220,3 @@ def _chunks(items: Task, limit: int) -> Iterator[Task]:
             chunk, size = [], 0
     if chunk:
         yield tuple(chunk)
-
-
-def _is_deferrable(text: bytes, table: bytes, referenced: set[tuple[bytes, bytes]]) -> bool:
-    """Whether the data can do without the indexes: none is needed by AUTO_INCREMENT or another table."""
-    if b"ENGINE=InnoDB" not in text or b"PARTITION BY" in text:
-        return False
-    counter = re.search(rb"^  (`(?:[^`]|``)+`) [^\n]*\bAUTO_INCREMENT\b", text, re.MULTILINE)
-    firsts = {found["first"] for found in KEY.finditer(text)}
-    if not firsts or any((table, first) in referenced for first in firsts):
-        return False
-    return counter is None or b"\n  PRIMARY KEY (" + counter[1] in text
-
-
-def _without_keys(text: bytes) -> tuple[bytes, list[bytes], list[bytes]]:
-    """A CREATE TABLE without plain indexes and foreign keys, and these; as many lines as before."""
-    keys = [found[0].strip().rstrip(b",") for found in KEY.finditer(text)]
-    constraints = [found[0].strip().rstrip(b",") for found in FOREIGN.finditer(text)]
-    rest = FOREIGN.sub(b"", KEY.sub(b"", text))
-    return re.sub(rb",(\s*\n\) )", rb"\1", rest), keys, constraints
-
-
-def _alter(item: Item, table: bytes, parts: list[bytes]) -> list[Item]:
-    if not parts:
-        return []
-    text = b"ALTER TABLE " + table + b" " + b", ".join(b"ADD " + part for part in parts)
-    return [Item(item.line, item.database, text=text)]
-
-
-class LineMap:
-    """Which line of the dump a line of a stream comes from."""
-
-    def __init__(self) -> None:
-        self._sent: list[int] = []
-        self._original: list[int] = []
-        self.line = 1
-
-    def add(self, before: bytes, body: bytes, original: int) -> None:
-        """`body`, which begins at line `original` of the dump, is sent behind `before`."""
-        self.line += before.count(b"\n")
-        self._sent.append(self.line)
-        self._original.append(original)
-        self.line += body.count(b"\n")
-
-    def original(self, line: int) -> int:
-        """The dump's line."""
-        at = bisect_right(self._sent, line) - 1
-        return self._original[at] + line - self._sent[at] if at >= 0 else line

@@ -1,116 +1,95 @@
-"""Load a dump into a server over several connections, each a `mysql` client that reads a stream."""
+"""Load a dump into a server over several connections, phase by phase."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
 
-from devenv.database.layout import Item, Layout, LineMap, Phase
-from devenv.database.server import Server, quoted
-from devenv.database.sqlfile import first_error
-from devenv.database.statements import SEMICOLON, shortened
+from devenv.database.connection import Connection, Work
+from devenv.database.statements import shortened
 from devenv.errors import OperationError
 from devenv.events import Event, EventSink, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+    from concurrent.futures import Future
 
-    from devenv.database.layout import Task
-    from devenv.database.statements import Script
+    from devenv.database.layout import Layout, Phase, Task
+    from devenv.database.lookahead import Lookahead
+    from devenv.database.stream import Clients, Failure
 
 RESOURCE = "import"
 EVERY_SECONDS = 0.5
 MEGABYTE = 1e6
-COMMIT = Item(1, None, text=b"COMMIT")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A stream that ended early: where in the dump, and why."""
-
-    line: int
-    message: str
 
 
 class Loader:
     """Sends a layout's phases to a server; the first error stops every connection."""
 
     def __init__(
-        self, server: Server, script: Script, shown: str, connections: int, events: EventSink
+        self, clients: Clients, lookahead: Lookahead, shown: str, connections: int, events: EventSink
     ) -> None:
-        self._server = server
-        self._script = script
+        self._clients = clients
+        self._lookahead = lookahead
+        self._script = script = lookahead.script
         self._shown = shown
         self._connections = connections
-        self._progress = Progress(len(script), events)
+        self.progress = Progress(len(script), events)
         self._stop = threading.Event()
         self.seconds: dict[str, float] = {}
         """How long each phase took."""
 
-    def load(self, layout: Layout) -> None:
-        """Load all of it, or raise OperationError `import_failed` with file, line and statement."""
-        for phase in layout.phases:
-            begun = time.monotonic()
-            self._progress.phase(phase)
-            self._run(layout, phase)
-            self.seconds[phase.name] = time.monotonic() - begun
+    def load(self, layout: Layout, folder: str | None) -> None:
+        """Load all of it, or raise OperationError `import_failed` with file, line and statement.
 
-    def _run(self, layout: Layout, phase: Phase) -> None:
-        queue = _Queue(phase.tasks)
-        workers = min(self._connections, len(phase.tasks))
-        with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(self._stream, layout, queue) for _ in range(workers)]
-            try:
-                failures = [failure for future in futures if (failure := future.result()) is not None]
-            except BaseException:
-                self._stop.set()
-                raise
+        `folder` is where the server reads files, None where it reads none.
+        """
+        work = Work(
+            self._clients,
+            self._script,
+            layout.session,
+            folder,
+            layout.charset,
+            self._lookahead.is_plain,
+            self.progress.add,
+            self._stop,
+        )
+        self._lookahead.stop()
+        with ThreadPoolExecutor(self._connections) as pool, ExitStack() as stack:
+            # They connect while the tables are made.
+            shared = [pool.submit(Connection, work, number) for number in range(self._connections)]
+            for future in shared:
+                stack.callback(_close, future)
+            for phase in layout.phases:
+                begun = time.monotonic()
+                self.progress.phase(phase)
+                if phase.has_settings:
+                    own = Connection(work, self._connections)
+                    stack.callback(own.close)
+                    self._check([own.load(iter(phase.tasks))])
+                else:
+                    connections = [future.result() for future in shared[: len(phase.tasks)]]
+                    self._check(self._side_by_side(pool, phase, connections))
+                self.seconds[phase.name] = time.monotonic() - begun
+
+    def _side_by_side(
+        self, pool: ThreadPoolExecutor, phase: Phase, connections: Sequence[Connection]
+    ) -> list[Failure | None]:
+        tasks = _Queue(phase.tasks)
+        futures = [pool.submit(one.load, tasks) for one in connections]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _check(self, outcomes: Sequence[Failure | None]) -> None:
+        failures = [one for one in outcomes if one is not None]
         if failures:
             raise self._error(min(failures, key=lambda failure: failure.line))
-
-    def _stream(self, layout: Layout, queue: _Queue) -> Failure | None:
-        lines = LineMap()
-        result = self._server.load(None, self._bytes(layout, queue, lines), ("--binary-mode",))
-        if result.exit_status == 0:
-            return None
-        self._stop.set()
-        error = first_error(result.output)
-        if error is None:
-            return Failure(0, (result.output.strip().splitlines() or ["the client ended"])[-1])
-        return Failure(lines.original(error[0]), error[1])
-
-    def _bytes(self, layout: Layout, queue: _Queue, lines: LineMap) -> Iterator[bytes]:
-        database = None
-        for item in layout.session:
-            yield from self._item(item, b"", lines)
-        while not self._stop.is_set() and (task := queue.next()) is not None:
-            for item in task:
-                if self._stop.is_set():
-                    return
-                before = b""
-                if item.database is not None and item.database != database:
-                    database = item.database
-                    before = f"USE {quoted(database)};\n".encode()
-                yield from self._item(item, before, lines)
-                if item.is_data:
-                    yield from self._item(COMMIT, b"", lines)
-        yield from self._item(COMMIT, b"", lines)
-
-    def _item(self, item: Item, before: bytes, lines: LineMap) -> Iterator[bytes]:
-        body = self._script[item.start : item.end] if item.text is None else item.text
-        after = b";\n"
-        if item.delimiter != SEMICOLON:
-            before += b"DELIMITER " + item.delimiter + b"\n"
-            after = b"\n" + item.delimiter + b"\nDELIMITER ;\n"
-        lines.add(before, body + after if item.text is not None else body, item.line)
-        if item.text is None:
-            lines.line += after.count(b"\n")
-        yield before + body + after
-        if item.is_data:
-            self._progress.add(item.end - item.start)
 
     def _error(self, failure: Failure) -> OperationError:
         statement = self._statement_at(failure.line)
@@ -135,17 +114,24 @@ class Loader:
         return shortened(self._script[position : position + 1000].split(b";\n")[0])
 
 
+def _close(coming: Future[Connection]) -> None:
+    if coming.exception() is None:
+        coming.result().close()
+
+
 class _Queue:
     """Tasks for whoever is free."""
 
-    def __init__(self, tasks: tuple[Task, ...]) -> None:
+    def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = iter(tasks)
         self._lock = threading.Lock()
 
-    def next(self) -> Task | None:
-        """The next task, None where all are taken."""
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Task:
         with self._lock:
-            return next(self._tasks, None)
+            return next(self._tasks)
 
 
 class Progress:
@@ -155,6 +141,8 @@ class Progress:
         self._total = total
         self._events = events
         self._done = 0
+        self.as_files = 0
+        """Bytes of the dump that the server read as files."""
         self._begun = self._told = time.monotonic()
         self._lock = threading.Lock()
 
@@ -166,10 +154,11 @@ class Progress:
         else:
             self._events.emit(Event(RESOURCE, Status.WORKING, f"{phase.name}: {count} statements"))
 
-    def add(self, size: int) -> None:
-        """So many bytes more were handed over."""
+    def add(self, size: int, as_file: bool) -> None:
+        """So many bytes more went in, or were handed over."""
         with self._lock:
             self._done += size
+            self.as_files += size if as_file else 0
             now = time.monotonic()
             if now - self._told < EVERY_SECONDS:
                 return

@@ -6,14 +6,15 @@ import glob
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from devenv.config.settings import SeedCommand, SeedFile
 from devenv.errors import SeedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from devenv.config.settings import SeedCommand, SeedFile
 
 FORMAT = 1
 """Part of every key: raised when the same inputs would give other data."""
@@ -52,8 +53,10 @@ SeedStep = LoadFile | RunCommand
 def expand(seed: Sequence[SeedFile | SeedCommand], root: Path, database: str) -> tuple[SeedStep, ...]:
     """The steps in order, each glob's files by name; raises SeedError for a pattern without a file."""
     steps: list[SeedStep] = []
+    item: Any
     for item in seed:
-        if isinstance(item, SeedCommand):
+        # Told apart by what they have: settings that were kept from an earlier command are of no class.
+        if hasattr(item, "run"):
             steps.append(RunCommand(item.run, item.service))
             continue
         names = glob.glob(item.file, root_dir=root, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -62,29 +65,35 @@ def expand(seed: Sequence[SeedFile | SeedCommand], root: Path, database: str) ->
             raise SeedError(
                 f"no file matches the seed {item.file}",
                 code="seed_missing",
-                where="devenv.yaml: database.seed",
                 hint="correct the path, or leave the entry out",
+                detail={"pattern": item.file},
             )
         steps += [LoadFile(path, _shown(path, root), item.database or database) for path in paths]
     return tuple(steps)
 
 
 def seed_inputs(
-    steps: Iterable[SeedStep], code: Iterable[Path], image: str, options: Sequence[str]
+    steps: Iterable[SeedStep],
+    code: Iterable[Path],
+    image: str,
+    options: Sequence[str],
+    hash_of: Callable[[Path], str] | None = None,
 ) -> dict[str, str]:
     """All that decides what the seed's data will be, by name: the server, every step, every migration.
 
     `image` is its content, see `Obtained`. Migrations are the `migrations/*.py` below the folders in `code`.
+    `hash_of` gives the hash of a file's content, `content_hash` unless somebody remembers it.
     """
+    hash_of = hash_of or content_hash
     inputs = {"format": str(FORMAT), "image": image, "options": _short(json.dumps(list(options)).encode())}
     for number, step in enumerate(steps):
         if isinstance(step, LoadFile):
-            inputs[f"{STEP}{number}: load into {step.database}"] = _hash_of(step.path)
+            inputs[f"{STEP}{number}: load into {step.database}"] = hash_of(step.path)
         else:
             inputs[f"{STEP}{number}: run in {step.service}"] = step.command
     for folder in code:
         for path in sorted(folder.glob("**/migrations/*.py")):
-            inputs[f"{MIGRATION}{path.relative_to(folder).as_posix()}"] = _hash_of(path)
+            inputs[f"{MIGRATION}{path.relative_to(folder).as_posix()}"] = hash_of(path)
     return inputs
 
 
@@ -93,7 +102,8 @@ def seed_key(inputs: Mapping[str, str]) -> str:
     return _short(json.dumps(inputs, sort_keys=True).encode())
 
 
-def _hash_of(path: Path) -> str:
+def content_hash(path: Path) -> str:
+    """A hash of the file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

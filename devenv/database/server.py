@@ -10,11 +10,24 @@ from devenv.errors import OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
-    from devenv.engine.api import Engine
+    from devenv.engine.api import Conversation, Engine
     from devenv.engine.observed import ExecResult
 
 POLL_SECONDS = 0.1
+CLIENT = ("--protocol=tcp", "-h127.0.0.1", "-uroot", "--default-character-set=utf8mb4")
+TALK = """
+read -r wait || exit 1
+tries=0
+until [ -z "$wait" ] || mysql "$@" --execute 'DO 1' </dev/null >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  [ $tries -lt 1200 ] || exit 1
+  sleep 0.05
+done
+exec mysql "$@" --binary-mode --batch --raw --skip-column-names --unbuffered
+"""
+"""A client once it is told a first line; if that is not empty, as soon as the server answers, for a minute."""
 DEAD = frozenset({"exited", "dead", "removing"})
 
 
@@ -45,10 +58,7 @@ class Server:
             self.container,
             (
                 "mysqldump",
-                "--protocol=tcp",
-                "-h127.0.0.1",
-                "-uroot",
-                "--default-character-set=utf8mb4",
+                *CLIENT,
                 "--single-transaction",
                 "--quick",
                 "--routines",
@@ -78,17 +88,22 @@ class Server:
                 )
             time.sleep(POLL_SECONDS)
 
+    def converse(self) -> AbstractContextManager[Conversation]:
+        """A client that runs the statements behind its first line as they are sent, up to the first error.
+
+        It does not connect before that line; with an empty one the server has to answer already.
+        """
+        command = ("sh", "-c", TALK, "mysql", *CLIENT)
+        return self.engine.converse(self.container, command, environment={"MYSQL_PWD": self.password})
+
+    def put_file(self, path: str, pieces: Iterable[bytes], size: int) -> None:
+        """Write a file of so many bytes beside it, where it can read it."""
+        self.engine.put_file(self.container, path, pieces, size)
+
     def _mysql(self, arguments: tuple[str, ...], stdin: Iterable[bytes] | None = None) -> ExecResult:
         return self.engine.execute(
             self.container,
-            (
-                "mysql",
-                "--protocol=tcp",
-                "-h127.0.0.1",
-                "-uroot",
-                "--default-character-set=utf8mb4",
-                *arguments,
-            ),
+            ("mysql", *CLIENT, *arguments),
             environment={"MYSQL_PWD": self.password},
             stdin=stdin,
         )

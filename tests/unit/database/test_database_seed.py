@@ -73,7 +73,7 @@ def test_a_pattern_without_a_file_is_an_error(tmp_path: Path, pattern: str) -> N
         steps(tmp_path, pattern)
     error = caught.value
     assert (error.code, error.message) == ("seed_missing", f"no file matches the seed {pattern}")
-    assert error.where == "devenv.yaml: database.seed"
+    assert error.detail == {"pattern": pattern}
 
 
 IMAGE, FLAGS = "sha256:1", ("--a", "--b")

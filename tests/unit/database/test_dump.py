@@ -7,10 +7,12 @@ from itertools import pairwise
 import pytest
 
 from devenv.database.collations import replacement
+from devenv.database.deferred import DEFERRED_FROM
 from devenv.database.dump import Kind, read_dump
-from devenv.database.layout import DEFERRED_FROM, Layout, LineMap, lay_out, target_database
+from devenv.database.layout import Layout, lay_out, target_database
 from devenv.database.rewrite import Changes, Names, renamed, rewrite
 from devenv.database.statements import statements
+from devenv.database.stream import LineMap
 from devenv.errors import OperationError
 
 KNOWN = Names(
@@ -202,17 +204,17 @@ def big(rows: int) -> bytes:
 
 
 def test_data_of_a_table_are_split_between_statements_and_complete() -> None:
-    script = big(60)
+    script = big(160)
     layout = laid_out(script)
     tasks = next(phase.tasks for phase in layout.phases if phase.name == "data")
     items = sorted((item for task in tasks for item in task), key=lambda item: item.start)
     assert len(tasks) > 1
-    assert b"".join(script[item.start : item.end] for item in items).count(b"INSERT") == 60
+    assert b"".join(script[item.start : item.end] for item in items).count(b"INSERT") == 160
     assert all(script[first.end : second.start] == b";\n" for first, second in pairwise(items))
 
 
 def test_a_table_without_primary_key_keeps_the_order_of_its_rows() -> None:
-    script = big(60).replace(b"  PRIMARY KEY (`id`),\n", b"").replace(b" AUTO_INCREMENT,", b",")
+    script = big(160).replace(b"  PRIMARY KEY (`id`),\n", b"").replace(b" AUTO_INCREMENT,", b",")
     tasks = next(phase.tasks for phase in laid_out(script).phases if phase.name == "data")
     assert len(tasks) == 1
 

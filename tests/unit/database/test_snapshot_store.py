@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from devenv.database.snapshots import KIND, Key, Snapshot, SnapshotStore, data_volume, nearest, worker_name
+from devenv.database.snapshots import KIND, Key, Snapshot, SnapshotStore, data_volume, nearest
 from devenv.errors import OperationError
 from devenv.model import Label
 from tests.fakes import DATA_BYTES, DISK_BYTES, FakeEngine
@@ -79,11 +79,7 @@ def test_the_manifest_goes_before_the_data(store: SnapshotStore) -> None:
     made(store, SEED)
     engine.calls.clear()
     store.delete(SEED)
-    assert engine.changes == [
-        f"remove volume {SEED.manifest}",
-        f"remove {worker_name(SEED.key)}",
-        f"remove volume {SEED.volume}",
-    ]
+    assert engine.changes == [f"remove volume {SEED.manifest}", f"remove volume {SEED.volume}"]
     assert engine.volume_labels == {}
 
 

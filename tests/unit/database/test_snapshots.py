@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from devenv.database.branches import BRANCH_DRIVER
 from devenv.database.capture import Way, choose_way
 from devenv.database.catalogue import check_name, refuse_taken, refuse_used, resolve, uses
 from devenv.database.garbage import Budget, Inventory, plan_gc
@@ -33,7 +32,7 @@ ALL = (SEED, OWN, FOREIGN, THEIRS, *TWINS)
 
 
 def branch(name: str, of: Snapshot | None = None, base: str = "") -> ObservedVolume:
-    labels = {Label.PROJECT: "shop", BRANCH_DRIVER: "overlay", Label.KIND: "database"}
+    labels = {Label.PROJECT: "shop", Label.DRIVER: "overlay", Label.KIND: "database"}
     if of is not None:
         labels[Key.KEY] = of.key
     return ObservedVolume(name, labels, options={"o": base} if base else {})
