@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from devenv.model import Healthcheck, Label, Mount, Project, PublishedPort, Service, Volume
 
@@ -31,34 +30,54 @@ def render(project: Project, images: Mapping[str, str], *, start_interval: bool)
         "name": project.name,
         "services": services,
         "networks": {
-            "default": {"name": f"{project.name}_default", "labels": _escaped(_labels(project, "network"))},
+            "default": {"name": f"{project.name}_default", "labels": escaped(_labels(project, "network"))},
         },
         "volumes": {
-            volume.key: {"name": volume.name, "labels": _escaped(dict(volume.labels))}
+            volume.key: {"name": volume.name, "labels": escaped(dict(volume.labels))}
             for volume in project.volumes
         },
     }
+    return MARK + dumped(document)
+
+
+def dumped(document: Mapping[str, Any]) -> str:
+    """A document as YAML: keys in their order, nothing folded, no anchors."""
+    import yaml  # noqa: PLC0415 - much that takes names and labels from here renders nothing
+
     text: str = yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096, default_flow_style=False
+        document, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=4096, default_flow_style=False
     )
-    return MARK + text
+    return text
 
 
 def specified(project: Project, definition: dict[str, Any]) -> dict[str, Any]:
     """The definition with our labels, one of which is the hash of all the rest.
 
-    The volumes' names do not belong to it: other data are put under a container that stays as it is.
+    The volumes' names do not belong to it: other data are put under a container that stays as it is. Nor does
+    the number of replicas, which Compose leaves out of its own hash too: those that are there stay.
     """
-    digest = hashlib.sha256(json.dumps(definition, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    text = json.dumps(_uncounted(definition), sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     given = definition.get("labels") or {}
     if isinstance(given, list):
         given = dict(str(item).partition("=")[::2] for item in given)
-    labels = {**given, **_escaped(_labels(project, "service")), Label.SPEC: digest}
+    labels = {**given, **escaped(_labels(project, "service")), Label.SPEC: digest}
     return {**definition, "labels": labels}
+
+
+def _uncounted(definition: dict[str, Any]) -> dict[str, Any]:
+    """The definition of one container, however many there are to be."""
+    rest = {key: value for key, value in definition.items() if key not in {"deploy", "scale"}}
+    deploy = definition.get("deploy")
+    if isinstance(deploy, dict):
+        deploy = {key: value for key, value in deploy.items() if key != "replicas"}
+    return {**rest, "deploy": deploy} if deploy is not None else rest
 
 
 def specs(compose_text: str) -> dict[str, str]:
     """Hash of each service's definition, out of a rendered file."""
+    import yaml  # noqa: PLC0415 - likewise
+
     # The parser in C where there is one: 3 ms in place of 30, at every `up`.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     services = yaml.load(compose_text, loader)["services"]  # noqa: S506 - both are safe
@@ -108,12 +127,26 @@ def _service(service: Service, images: Mapping[str, str], *, start_interval: boo
         "healthcheck": _healthcheck(health, start_interval=start_interval) if health else None,
         "depends_on": {name: {"condition": str(condition)} for name, condition in service.depends_on.items()},
         "networks": {"default": {"aliases": list(service.aliases)}} if service.aliases else None,
-        "deploy": {"replicas": service.replicas} if service.replicas != 1 else None,
+        "links": [f"{name}:{alias}" for alias, name in service.links.items()],
+        # Not in `deploy`: that it is there at all is part of Compose's hash, so the containers would be made anew.
+        "scale": service.replicas if service.replicas != 1 else None,
+        "deploy": _deploy(service),
+        "read_only": service.read_only or None,
+        "tmpfs": list(service.tmpfs),
         "init": service.init or None,
         "restart": service.restart,
-        "stop_grace_period": _duration(service.stop_grace_period),
+        "stop_grace_period": duration(service.stop_grace_period),
     }
-    return {key: _escaped(value) for key, value in definition.items() if value not in (None, {}, [])}
+    return {key: escaped(value) for key, value in definition.items() if value not in (None, {}, [])}
+
+
+def _deploy(service: Service) -> dict[str, Any]:
+    limits = {
+        "cpus": None if service.cpus is None else f"{service.cpus:g}",
+        "memory": None if service.memory is None else str(service.memory),
+    }
+    limits = {name: value for name, value in limits.items() if value is not None}
+    return {"resources": {"limits": limits}} if limits else {}
 
 
 def _port(port: PublishedPort) -> dict[str, Any]:
@@ -142,40 +175,43 @@ def _mount(mount: Mount) -> dict[str, Any]:
 def _healthcheck(healthcheck: Healthcheck, *, start_interval: bool) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "test": list(healthcheck.test),
-        "interval": _duration(healthcheck.interval),
-        "timeout": _duration(healthcheck.timeout),
+        "interval": duration(healthcheck.interval),
+        "timeout": duration(healthcheck.timeout),
         "retries": healthcheck.retries,
-        "start_period": _duration(healthcheck.start_period),
+        "start_period": duration(healthcheck.start_period),
     }
     if start_interval:
-        rendered["start_interval"] = _duration(healthcheck.start_interval)
+        rendered["start_interval"] = duration(healthcheck.start_interval)
     return rendered
 
 
-def _duration(seconds: float) -> str:
-    """Compose's notation, in milliseconds where seconds would not be exact."""
+def duration(seconds: float) -> str:
+    """Seconds in Compose's notation, in milliseconds where seconds would not be exact."""
     return f"{seconds:.0f}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """Compose interpolates the file once more: a `$` of ours is written `$$`."""
     if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in value.items()}
+        return {key: escaped(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_escaped(item) for item in value]
+        return [escaped(item) for item in value]
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+@cache
+def _dumper() -> type[Any]:
+    import yaml  # noqa: PLC0415 - likewise
 
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+        """Our own subclass, since the library's are shared by the whole process.
 
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Our own subclass, since the library's are shared by the whole process.
+        libyaml's where PyYAML was built with it, as its wheels are: 10 times as fast, same text.
+        """
 
-    libyaml's where PyYAML was built with it, as its wheels are: 10 times as fast, same text.
-    """
+        def ignore_aliases(self, data: Any) -> bool:
+            """Write everything out: anchors would make the file hard to read."""
+            del data
+            return True
 
-    def ignore_aliases(self, data: Any) -> bool:
-        """Write everything out: anchors would make the file hard to read."""
-        del data
-        return True
+    return Dumper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from devenv.model import Label
 from devenv.render.compose import MARK, network_labels, render, specs, volume_labels
 from devenv.services.placement import Placement
+from devenv.services.pods import Shape
 from tests import golden_files as golden
 from tests.samples import IMAGES, PLACEMENT, project
 
@@ -102,9 +104,23 @@ def test_golden_for_an_engine_without_start_interval() -> None:
     golden.check("reference_engine_24.yaml", text_of(start_interval=False))
 
 
+def test_golden_of_production() -> None:
+    placement = replace(
+        PLACEMENT,
+        secret_key="signs",
+        balancer_folder="/srv/shop/.devenv/production/loadbalancer",
+        balancer_user="1000:1000",
+        ports={"production.port": 40001, "mail.port": 11080, "mail.smtp_port": 11025, "database.port": 13306},
+    )
+    shop = project(
+        placement, shape=Shape(2), services={"cache": {"image": "redis:7", "ports": ["6379:6379"]}}
+    )
+    golden.check("production_shape.yaml", render(shop, IMAGES, start_interval=True))
+
+
 def test_every_golden_file_has_its_case() -> None:
     there = {file.stem for file in golden.FOLDER.glob("*.yaml")}
-    assert there == {*CASES, "reference_engine_24"}
+    assert there == {*CASES, "reference_engine_24", "production_shape"}
 
 
 def test_the_first_line_marks_the_file_as_ours() -> None:
