@@ -1,8 +1,10 @@
+import fcntl
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
 from gunicorn.glogging import Logger
 
 from config.environment import flag
@@ -44,7 +46,21 @@ if reload:
     ]
 
 
-def pre_fork(server, worker):
-    """Before a worker that replaces one: the files that changed may have been static ones."""
-    if reload and worker.age > workers:
-        subprocess.run([sys.executable, "manage.py", "collectstatic", "--noinput"], check=False)
+def post_worker_init(worker):
+    """Before it answers: lay the static files out for the web server.
+
+    A process of its own would load Django once more, which takes as long as all the rest of a start.
+    A worker that replaces one does it again, because the files that changed may have been static ones.
+    """
+    if not apps.ready:  # the code does not load, and with `reload` the pages say why
+        return
+    folder = os.open(settings.STATIC_ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # the workers of a pod share it
+        call_command("collectstatic", interactive=False)
+    except Exception:
+        if worker.age <= workers:
+            raise
+        worker.log.exception("The static files are as they were")
+    finally:
+        os.close(folder)

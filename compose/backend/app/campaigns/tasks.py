@@ -38,7 +38,7 @@ def chart_of(report: Report) -> str:
     )
     return draw_chart(
         title=report.campaign.name,
-        note=f"Report {report.pk}, drawn {timezone.now():%Y-%m-%d %H:%M:%S} UTC",
+        note=f"Report {report.pk}, drawn {report.finished_at or timezone.now():%Y-%m-%d %H:%M:%S} UTC",
         days=[(each["day"], each["impressions"], each["clicks"]) for each in days],
     )
 

@@ -1,9 +1,10 @@
 from django.core.paginator import Paginator
 from django.db.models import Sum
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from campaigns import orders
+from campaigns import orders, tasks
 from campaigns.models import Campaign, Report
 
 
@@ -36,3 +37,12 @@ def campaigns(request):
 def order_report(request, campaign_id):
     orders.order_report(get_object_or_404(Campaign, pk=campaign_id))
     return redirect("campaigns")
+
+
+@require_safe
+def report_file(request, report_id):
+    """Asked for by Nginx where the file is not in this pod's folder: a worker, or another pod, drew it in its own."""
+    report = get_object_or_404(Report, pk=report_id, state=Report.State.READY)
+    chart = tasks.chart_of(report)
+    tasks.publish(report.path, chart)
+    return HttpResponse(chart, content_type="image/svg+xml")

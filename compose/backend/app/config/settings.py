@@ -79,6 +79,11 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 # A worker proves that it is alive by touching this file, but not for longer than one job may take.
 HEARTBEAT_FILE = Path(os.environ.get("HEARTBEAT_FILE", "/tmp/heartbeat"))
 TASK_TIMEOUT = int(os.environ.get("TASK_TIMEOUT", "300"))
+# Seconds after which the job of a worker that was killed is given back; those that live renew in time.
+TASK_LEASE = float(os.environ.get("TASK_LEASE", "30"))
+TASK_ATTEMPTS = int(os.environ.get("TASK_ATTEMPTS", "5"))
+# Seconds between the signal to stop and the kill, as whoever runs the container has set them.
+STOP_GRACE = float(os.environ.get("STOP_GRACE", "10"))
 
 EMAIL_HOST = os.environ.get("MAIL_HOST", "mailcatcher")
 EMAIL_PORT = int(os.environ.get("MAIL_PORT", "1025"))
