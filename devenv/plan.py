@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from devenv.model import needed_by
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -47,17 +49,36 @@ class DataState:
     """Ids of the containers that have other data than these."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """When a service stops: once these have."""
+
+    service: str
+    after: frozenset[str]
+
+
+def stop_order(containers: Collection[ObservedContainer]) -> tuple[Turn, ...]:
+    """Each service behind those that depend on it, as its containers were made."""
+    remaining = dict.fromkeys(one.service for one in containers)
+    needs: dict[str, set[str]] = {name: set() for name in remaining}
+    for one in containers:
+        needs[one.service] |= one.depends_on
+    turns: list[Turn] = []
+    while remaining:
+        # Two that depend on each other, made by different definitions, do not wait.
+        free = [name for name in remaining if not any(name in needs[other] for other in remaining)]
+        done = frozenset(turn.service for turn in turns)
+        for name in free or list(remaining):
+            turns.append(Turn(name, frozenset(other for other in done if name in needs[other])))
+            del remaining[name]
+    return tuple(turns)
+
+
 def selected(project: Project, names: Collection[str]) -> tuple[Service, ...]:
     """The named services and all they depend on, in the project's order; all where none is named."""
     if not names:
         return project.services
-    wanted: set[str] = set()
-    queue = list(names)
-    while queue:
-        name = queue.pop()
-        if name not in wanted:
-            wanted.add(name)
-            queue += project.service(name).depends_on
+    wanted = set(names).union(*(needed_by(name, project.services) for name in names))
     return tuple(service for service in project.services if service.name in wanted)
 
 
@@ -99,31 +120,34 @@ def _service_steps(
     data: DataState,
 ) -> Iterator[Step]:
     """Replicas are counted, not numbered: which one goes and what number comes is for Compose to choose."""
+    asked = f"`devenv scale` asked for {service.replicas}"
     for container in containers[: service.replicas]:
         label = service.name if service.replicas == 1 else f"{service.name} {container.number}"
         if container.id in data.elsewhere:
             yield Step(label, "recreate and start", "it has other data")
         else:
-            yield from _container_steps(label, container, spec, image_id)
+            yield from _container_steps(service, label, container, spec, image_id)
     taken = {container.number for container in containers}
     free = (number for number in count(1) if number not in taken)
     for _ in range(service.replicas - len(containers)):
         label = service.name if service.replicas == 1 else f"{service.name} {next(free)}"
-        yield Step(label, "create and start", "it has no container")
+        cause = "it has no container" + (f", and {asked}" if service.scaled else "")
+        yield Step(label, "create and start", cause)
     extra = len(containers) - service.replicas
     if extra > 0:
-        yield Step(
-            service.name, f"remove {extra} of {len(containers)}", f"{service.replicas} of it are wanted"
-        )
+        cause = asked if service.scaled else f"{service.replicas} of it are wanted"
+        yield Step(service.name, f"remove {extra} of {len(containers)}", cause)
 
 
 def _container_steps(
-    label: str, container: ObservedContainer, spec: str | None, image_id: str | None
+    service: Service, label: str, container: ObservedContainer, spec: str | None, image_id: str | None
 ) -> list[Step]:
     if spec is not None and container.spec != spec:
         return [Step(label, "recreate and start", "its definition changed")]
     if image_id is not None and container.image_id != image_id:
         return [Step(label, "recreate and start", "its image changed")]
+    if service.job and container.has_ended_well:
+        return []
     if not container.is_running:
         return [Step(label, "start", f"its container is {container.state}")]
     if container.health == "unhealthy":

@@ -21,7 +21,7 @@ from devenv.events import NullSink
 from devenv.images.obtain import ImageOrder, obtain_all, resolve_all
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.model import Image
-from devenv.operations import switch
+from devenv.operations import status, switch
 from tests.clock import Clock, timed_modules
 from tests.sealing import no_traces, seal
 from tests.shop import Shop
@@ -109,6 +109,8 @@ def shop(street: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     (street / "here").mkdir()
     shop = Shop(street / "here" / "shop")
     monkeypatch.setattr(switch, "wait_for_greeting", shop.greets)
+    # Nobody of the shop's listens on this machine, whoever else does.
+    monkeypatch.setattr(status, "answers", lambda *_: False)
     yield shop
     (street / "here").rename(mkdtemp(dir=street))
 
@@ -119,6 +121,20 @@ def docker_engine() -> Engine:
     from devenv.engine.docker import DockerEngine  # noqa: PLC0415 - sealed tests do not pay for it
 
     return DockerEngine()
+
+
+@pytest.fixture(scope="session")
+def socket_engine(docker_engine: Engine) -> Engine:
+    """The engine by its local socket."""
+    return docker_engine
+
+
+@pytest.fixture(scope="session")
+def sdk_engine() -> Engine:
+    """The same engine through the SDK alone, as one on another machine is reached."""
+    from devenv.engine.docker import DockerEngine  # noqa: PLC0415 - sealed tests do not pay for it
+
+    return DockerEngine(sdk_only=True)
 
 
 @pytest.fixture(scope="session")

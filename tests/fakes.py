@@ -11,7 +11,9 @@ import re
 import shlex
 import sys
 import threading
-from contextlib import contextmanager
+import time
+from collections import deque
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,11 +30,15 @@ from devenv.engine.api import (
     RegistryUnreachableError,
 )
 from devenv.engine.observed import (
+    ContainerDefinition,
     EngineInfo,
     ExecResult,
+    ImageDefinition,
     LogLine,
     ObservedContainer,
     ObservedImage,
+    ObservedMount,
+    ObservedPort,
     ObservedState,
     ObservedVolume,
     PortHolder,
@@ -40,6 +46,7 @@ from devenv.engine.observed import (
 )
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label
+from tests.fake_swarm import FakeSwarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,11 +54,23 @@ if TYPE_CHECKING:
     from devenv.cli.context import Setup
     from devenv.engine.api import Engine
     from devenv.engine.setup_plan import SetupStep
+    from devenv.engine.swarm_api import Swarm
     from devenv.events import Event, EventSink, Status
     from devenv.model import Login
 
 STARTED_AT = "2026-01-02T03:04:05Z"
-READS = ("info", "observe", "published ports", "images", "state of", "log of", "logs of", "volumes")
+READS = (
+    "info",
+    "definition of",
+    "observe",
+    "published ports",
+    "images",
+    "state of",
+    "log of",
+    "logs of",
+    "volumes",
+    "look for",
+)
 DISK_BYTES = 2**40
 DATA_BYTES = 2**20
 """What `df` and `du` print inside a container."""
@@ -71,6 +90,7 @@ class Turn:
     probe: ProbeResult | None = None
     error: str = ""
     oom_killed: bool = False
+    restarts: int = 0
 
 
 STARTING = Turn("starting")
@@ -154,12 +174,14 @@ class FakeContainer:
             exit_status=turn.exit_status,
             error=turn.error,
             oom_killed=turn.oom_killed,
+            restarts=turn.restarts,
             image=self.image,
             image_id=self.image_id,
             started_at=STARTED_AT if running else "",
             labels=self.labels,
             volumes=self.volumes,
             ports=self.ports if running else {},
+            depends_on=frozenset(self.definition.get("depends_on") or ()),
         )
 
 
@@ -178,6 +200,8 @@ class FakeEngine:
     memory_bytes: int = 8 * 2**30
     registry: set[str] | None = None
     present: dict[str, ObservedImage] = field(default_factory=dict)
+    image_definitions: dict[str, ImageDefinition] = field(default_factory=dict)
+    """What images say of their containers, by reference; nothing of the others is known."""
     scripts: dict[str, list[Turn]] = field(default_factory=dict)
     answers: list[tuple[str, Answer]] = field(default_factory=list)
     failures: list[tuple[str, BaseException]] = field(default_factory=list)
@@ -187,6 +211,8 @@ class FakeEngine:
     written: list[tuple[str, str]] = field(default_factory=list)
     """Log lines in their order: service or container, and text."""
     calls: list[str] = field(default_factory=list)
+    patience: dict[str, int] = field(default_factory=dict)
+    """How many seconds a container had to stop when it was restarted, by name."""
     executed: list[Execution] = field(default_factory=list)
     built: list[BuildRequest] = field(default_factory=list)
     secrets: list[dict[str, str]] = field(default_factory=list)
@@ -195,6 +221,10 @@ class FakeEngine:
     volume_labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
     volume_options: dict[str, Mapping[str, str]] = field(default_factory=dict)
     networks: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """Files in containers, by container name and path."""
+    modified_at: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When these files were written, in seconds since 1970."""
     _count: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -255,6 +285,12 @@ class FakeEngine:
         self._called(f"observe {project}")
         containers = [one.observed() for one in self.containers.values() if one.project == project]
         return ObservedState(tuple(containers), self._volumes(Label.PROJECT, project))
+
+    def definition(self, container_id: str) -> ContainerDefinition:
+        container = self._container(container_id, "inspect")
+        self._called(f"definition of {container.name}")
+        own = self.image_definitions.get(container.image, ImageDefinition())
+        return _definition(container, own)
 
     def published_ports(self) -> tuple[PortHolder, ...]:
         self._called("published ports")
@@ -321,12 +357,15 @@ class FakeEngine:
             self.add_image(definition["image"])
         image = self.present.get(definition["image"])
         if image is None:
-            raise _compose_failed("create the containers", f"No such image: {definition['image']}")
+            code = "registry_unreachable" if self.registry is None else "pull_denied"
+            raise _compose_failed("create the containers", f"No such image: {definition['image']}", code)
         keys = {key: value["name"] for key, value in (document.get("volumes") or {}).items()}
         mounted: dict[str, str] = {}
         for mount in definition.get("volumes") or ():
             if mount["type"] == "bind" and not Path(mount["source"]).exists():
-                raise _compose_failed("create the containers", f"{mount['source']} does not exist")
+                raise _compose_failed(
+                    "create the containers", f"{mount['source']} does not exist", "mount_missing"
+                )
             if mount["type"] == "volume":
                 volume = keys[mount["source"]]
                 self.volume_labels.setdefault(
@@ -341,7 +380,7 @@ class FakeEngine:
             )
             before = next(found, None)
             name = before.name if before else "-".join(map(str, place))
-            if before and (before.definition, before.image_id) == (definition, image.id):
+            if before and (before.definition, before.image_id) == (_uncounted(definition), image.id):
                 continue
             on_line(f"Container {name}  {'Recreated' if before else 'Created'}")
             self.containers[name] = FakeContainer(
@@ -352,7 +391,7 @@ class FakeEngine:
                 project=document["name"],
                 service=service,
                 number=number,
-                definition=definition,
+                definition=_uncounted(definition),
                 environment=_environment(definition),
                 labels=definition.get("labels") or {},
                 volumes=mounted,
@@ -368,26 +407,12 @@ class FakeEngine:
         highest = max(numbers, default=0)
         return [*numbers, *range(highest + 1, highest + 1 + replicas - len(numbers))]
 
-    def down(self, compose_file: Path, on_line: LineSink, *, volumes: bool = False) -> None:
-        self._called("down with volumes" if volumes else "down")
-        document = _compose(compose_file)
-        for one in [one for one in self.containers.values() if one.project == document["name"]]:
-            on_line(f"Container {one.name}  Removed")
+    def remove_rest(self, project: str) -> tuple[str, ...]:
+        self._called(f"remove the rest of {project}")
+        for one in [one for one in self.containers.values() if one.project == project]:
             del self.containers[one.name]
-        for network in (document.get("networks") or {}).values():
-            self.networks.pop(network["name"], None)
-        if volumes:
-            for volume in (document.get("volumes") or {}).values():
-                self._forget_volume(volume["name"])
-
-    def stop(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
-        self._called(f"stop {' '.join(services) if services is not None else 'all'}")
-        project = _compose(compose_file)["name"]
-        for one in self.containers.values():
-            wanted = services is None or one.service in services
-            if one.project == project and wanted and one.now.state == "running":
-                on_line(f"Container {one.name}  Stopped")
-                one.turns = [Turn(None, "exited")]
+        self.networks.pop(f"{project}_default", None)
+        return ()
 
     def run_once(
         self,
@@ -406,9 +431,13 @@ class FakeEngine:
         # Who is killed meanwhile leaves it.
         self.containers[name] = FakeContainer(name, name, definition["image"], image.id, turns=[Turn(None)])
         self._called(f"run once {execution.text}")
-        result = self._answered(execution)
+        result = self.answered(execution)
         del self.containers[name]
         return result
+
+    def watch(self) -> AbstractContextManager[None]:
+        """It tells nothing: whoever waits looks again now and then."""
+        return nullcontext()
 
     def start_container(self, container_id: str) -> None:
         container = self._container(container_id, "start")
@@ -417,8 +446,8 @@ class FakeEngine:
             self._start(container)
 
     def restart_container(self, container_id: str, timeout: int) -> None:
-        del timeout
         container = self._container(container_id, "restart")
+        self.patience[container.name] = timeout
         self._called(f"restart {container.name}")
         self._start(container)
 
@@ -427,9 +456,11 @@ class FakeEngine:
         script = self.scripts.get(container.service) or self.scripts.get(container.name)
         container.turns = list(script or [usual])
 
-    def remove_container(self, name_or_id: str) -> None:
+    def remove_container(self, name_or_id: str, *, anonymous_volumes: bool = True) -> None:
+        del anonymous_volumes
         container = self._find(name_or_id)
-        self._called(f"remove {container.name if container else name_or_id}")
+        # Removing what is not there changes nothing.
+        self._called(f"remove {container.name}" if container else f"look for {name_or_id}")
         if container is not None:
             del self.containers[container.name]
 
@@ -463,7 +494,7 @@ class FakeEngine:
         )
         return self.containers[request.name].id
 
-    def stop_container(self, name_or_id: str, timeout: int) -> int:
+    def stop_container(self, name_or_id: str, timeout: int | None) -> int:
         del timeout
         container = self._container(name_or_id, "stop")
         self._called(f"stop container {container.name}")
@@ -515,11 +546,16 @@ class FakeEngine:
         name = container.name if container else container_id
         execution = Execution(name, tuple(command), b"".join(stdin or ()), dict(environment or {}), user)
         self._called(f"execute {execution.text}")
+        return self._refused(container, container_id) or self.answered(execution)
+
+    @staticmethod
+    def _refused(container: FakeContainer | None, name: str) -> ExecResult | None:
+        """What the client says of a container in which nothing runs."""
         if container is None:
-            return ExecResult(1, f"Error response from daemon: No such container: {container_id}\n")
+            return ExecResult(1, f"Error response from daemon: No such container: {name}\n")
         if container.now.state != "running":
             return ExecResult(1, f"Error response from daemon: container {container.id} is not running\n")
-        return self._answered(execution)
+        return None
 
     def execute_stream(
         self, container_id: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None
@@ -527,7 +563,7 @@ class FakeEngine:
         container = self._container(container_id, "run a command in")
         execution = Execution(container.name, tuple(command), b"", dict(environment or {}))
         self._called(f"execute {execution.text}")
-        result = self._answered(execution)
+        result = self.answered(execution)
         if result.exit_status != 0:
             raise OperationError(
                 f"{command[0]} ended with exit status {result.exit_status} in {container_id[:12]}",
@@ -536,18 +572,42 @@ class FakeEngine:
             )
         yield result.output.encode()
 
+    @contextmanager
+    def converse(
+        self, container_id: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    ) -> Iterator[FakeConversation]:
+        container = self._find(container_id)
+        name = container.name if container else container_id
+        execution = Execution(name, tuple(command), b"", dict(environment or {}))
+        self._called(f"execute {execution.text}")
+        yield FakeConversation(self, execution, self._refused(container, container_id))
+
+    def put_file(self, container_id: str, path: str, pieces: Iterable[bytes], size: int) -> None:
+        container = self._container(container_id, f"write {path}")
+        content = b"".join(pieces)
+        assert len(content) == size
+        self._called(f"write {path} into {container.name}")
+        if path.startswith(f"{NOWHERE}/"):
+            raise OperationError(f"cannot write {path}: could not find the file", code="engine_refused")
+        self.files[container.name, path] = content
+        self.modified_at[container.name, path] = time.time()
+
+    def modified(self, container_id: str, path: str) -> float | None:
+        container = self._find(container_id)
+        return self.modified_at.get((container.name if container else container_id, path))
+
     def attach(self, container_id: str, command: Sequence[str], *, tty: bool, user: str | None = None) -> int:
         container = self._container(container_id, "enter")
         execution = Execution(container.name, tuple(command), b"", {}, user)
         self._called(f"attach{' with a terminal' if tty else ''} {execution.text}")
-        result = self._answered(execution)
+        result = self.answered(execution)
         sys.stdout.write(result.output)
         return result.exit_status
 
     def run_to_end(self, request: ContainerRequest) -> ExecResult:
         self.run_container(request)
         try:
-            return self._answered(
+            return self.answered(
                 Execution(request.name, _whole_command(request), b"", dict(request.environment), request.user)
             )
         finally:
@@ -662,18 +722,74 @@ class FakeEngine:
             )
         return container
 
-    def _answered(self, execution: Execution) -> ExecResult:
+    def told(self, execution: Execution) -> ExecResult | None:
+        """What `answers` has for a command."""
         self.executed.append(execution)
         for pattern, answer in self.answers:
             if re.search(pattern, execution.text):
                 if isinstance(answer, Exception):
                     raise answer
                 return answer
+        return None
+
+    def answered(self, execution: Execution) -> ExecResult:
+        """What a command inside a container gives."""
+        told = self.told(execution)
+        if told is not None:
+            return told
         container = self.containers.get(execution.container)
         environment = {**(container.environment if container else {}), **execution.environment}
         privileged = container is not None and container.privileged
         program = _interpret(execution.command, execution.stdin, environment, privileged=privileged)
+        if execution.command[:1] == ("cat",) and len(execution.command) == 2:
+            program.lines = self.files[execution.container, execution.command[1]].decode().splitlines()
         return ExecResult(program.status, "".join(f"{line}\n" for line in program.lines))
+
+
+class FakeConversation:
+    """A command that is written to. `cat` gives back every line; a `mysql` client takes statements.
+
+    Statements are answered as `answers` tells, and a text that is selected is given; an answer with another
+    exit status than 0 ends the client. Any other command has done all that it does when it is first looked at.
+    """
+
+    def __init__(self, engine: FakeEngine, execution: Execution, failed: ExecResult | None) -> None:
+        self._engine = engine
+        self._execution = execution
+        self._speaks_sql = "mysql" in execution.command
+        self._rest = b""
+        if failed is None and not self._speaks_sql and execution.command != ("cat",):
+            failed = engine.answered(execution)
+        self._lines = deque(failed.output.splitlines() if failed else ())
+        self._status = failed.exit_status if failed else None
+
+    def write(self, piece: bytes) -> bool:
+        *whole, self._rest = (self._rest + piece).split(b";\n" if self._speaks_sql else b"\n")
+        for text in whole:
+            if self._status is None:
+                # A client is told a line first which is no part of a statement.
+                self._take(text.decode().removeprefix("wait").lstrip("\n"))
+        return self._status is None
+
+    def _take(self, text: str) -> None:
+        selected = re.fullmatch(r"SELECT '(.*)'", text)
+        if not self._speaks_sql or selected:
+            self._lines.append(selected[1] if selected else text)
+            return
+        result = self._engine.told(replace(self._execution, command=("mysql", text)))
+        if result is not None:
+            self._lines.extend(result.output.splitlines())
+            self._status = result.exit_status or None
+
+    def read_line(self) -> str | None:
+        assert self._lines or self._status is not None, f"it waits for more than {self._rest!r}"
+        return self._lines.popleft() if self._lines else None
+
+    def end(self) -> ExecResult:
+        text = "".join(f"{line}\n" for line in self._lines)
+        self._lines.clear()
+        self._status = self._status or 0
+        return ExecResult(self._status, text)
 
 
 @dataclass
@@ -761,8 +877,16 @@ def _with_dependencies(definitions: Mapping[str, Any], services: Sequence[str] |
     return [name for name in definitions if name in wanted]
 
 
+def _uncounted(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """What Compose compares: the definition, however many there are to be."""
+    counted = {key: value for key, value in definition.items() if key != "scale"}
+    if isinstance(definition.get("deploy"), dict):
+        counted["deploy"] = {key: value for key, value in definition["deploy"].items() if key != "replicas"}
+    return counted
+
+
 def _replicas(definition: Mapping[str, Any]) -> int:
-    return int((definition.get("deploy") or {}).get("replicas", 1))
+    return int((definition.get("deploy") or {}).get("replicas", definition.get("scale", 1)))
 
 
 def _environment(definition: Mapping[str, Any]) -> dict[str, str]:
@@ -781,12 +905,51 @@ def _published(port: Any) -> tuple[int, int]:
     return int(target), int(published)
 
 
+def _definition(container: FakeContainer, own: ImageDefinition) -> ContainerDefinition:
+    """How a container was made, of its definition in Compose's words."""
+    given = container.definition
+    health = given.get("healthcheck") or {}
+    networks = (given.get("networks") or {}).values()
+    return ContainerDefinition(
+        container_id=container.id,
+        image=container.image,
+        own=own,
+        entrypoint=_argv(given.get("entrypoint")) or own.entrypoint,
+        command=_argv(given.get("command")) or (() if given.get("entrypoint") else own.command),
+        user=str(given.get("user", own.user)),
+        environment={**own.environment, **container.environment},
+        mounts=tuple(
+            ObservedMount(
+                mount["target"],
+                mount["type"],
+                container.volumes.get(mount["target"], mount["source"]),
+                read_only=mount.get("read_only", False),
+            )
+            for mount in given.get("volumes") or ()
+        ),
+        ports=tuple(
+            ObservedPort(target, published, port["host_ip"] if isinstance(port, dict) else "")
+            for port in given.get("ports") or ()
+            for target, published in [_published(port)]
+        ),
+        aliases=tuple(sorted({container.service, *(name for net in networks for name in net["aliases"])})),
+        health_test=tuple(health.get("test") or ()),
+        health_times={
+            name: float(str(health[name]).rstrip("s")) for name in ("interval", "timeout") if health
+        },
+    )
+
+
+def _argv(given: Any) -> tuple[str, ...]:
+    return tuple(shlex.split(given)) if isinstance(given, str) else tuple(given or ())
+
+
 def _last(items: list[tuple[int, str]], count: int | None) -> list[tuple[int, str]]:
     return items if count is None else items[len(items) - min(count, len(items)) :]
 
 
-def _compose_failed(doing: str, reason: str) -> OperationError:
-    return OperationError(f"Compose could not {doing}", code="compose_failed", evidence=(reason,))
+def _compose_failed(doing: str, reason: str, code: str = "compose_failed") -> OperationError:
+    return OperationError(f"Compose could not {doing}", code=code, evidence=(reason,))
 
 
 @dataclass
@@ -837,12 +1000,19 @@ def no_bootstrap(suite: str) -> Iterator[Iterable[bytes]]:
 
 
 def fake_wiring(
-    engine: Engine, setup: Setup | None = None, logins: Mapping[str, Login] | None = None
+    engine: Engine,
+    setup: Setup | None = None,
+    logins: Mapping[str, Login] | None = None,
+    swarm: Swarm | None = None,
 ) -> Wiring:
     """The program on this engine; `logins` is who we are to which registry."""
     machine = setup or FakeSetup()
     return Wiring(
-        engine=lambda: engine, bootstrap=no_bootstrap, setup=lambda: machine, logins=(logins or {}).get
+        engine=lambda: engine,
+        bootstrap=no_bootstrap,
+        setup=lambda: machine,
+        logins=(logins or {}).get,
+        swarm=lambda _: swarm or FakeSwarm(),
     )
 
 

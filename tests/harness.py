@@ -121,8 +121,19 @@ class DevenvProject:
 
     def session(self, events: EventSink | None = None, environment: str | None = None) -> Session:
         """What operations work on, as a command gets it."""
+        return self.context(environment).session(events)
+
+    def context(self, environment: str | None = None) -> Context:
+        """What a command gets."""
         assert self.wiring is not None
-        return Context(self.wiring, folder=self.root, environment=environment).session(events)
+        return Context(self.wiring, folder=self.root, environment=environment)
+
+    def production_session(
+        self, events: EventSink | None = None, *, pods: int | None = None, tls: bool | None = None
+    ) -> Session:
+        """What operations work on with `--production`."""
+        assert self.wiring is not None
+        return Context(self.wiring, folder=self.root, production=True).session(events, pods=pods, tls=tls)
 
     @contextmanager
     def spawn(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Spawned]:

@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.document import Document
-from devenv.config.parse import Defaults, parse_settings
+from devenv.config.parse import parse_settings
+from devenv.config.reference import Defaults
 from devenv.engine.observed import ObservedContainer, ObservedState, ObservedVolume
 from devenv.model import Label, Project
 from devenv.project import Identity, assemble
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from devenv.config.settings import Settings
+    from devenv.services.pods import Shape
 
 IDENTITY = Identity("shop", "main", "/srv/shop")
 PLACEMENT = Placement(
@@ -33,10 +35,13 @@ IMAGES: Mapping[str, str] = {
     "mailcatcher": "sj26/mailcatcher:v0.10.0",
     "backend": "devenv/backend:0123456789ab",
     "frontend": "devenv/frontend:0123456789ab",
+    "loadbalancer": "haproxy:3.0",
 }
 
-ADDRESS = f"127.9.8.{101 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw'))}"
-"""A loopback address that nothing else uses, so that its ports are free; each of several test processes has its own."""
+_PROCESS = os.getpid()
+ADDRESS = f"127.{1 + _PROCESS % 9}.{1 + _PROCESS // 9 % 9}.{100 + _PROCESS // 81 % 155}"
+"""A loopback address that nothing else uses, so that its ports are free; each of several test processes has its own,
+in whichever checkout. It is always as long, because tables are as wide as their content."""
 
 SHOP = f"""\
 name: shop
@@ -59,9 +64,11 @@ def settings(**sections: Any) -> Settings:
     return parse_settings(Document(sections, {}), DEFAULTS)
 
 
-def project(placement: Placement = PLACEMENT, generation: int = 1, **sections: Any) -> Project:
+def project(
+    placement: Placement = PLACEMENT, generation: int = 1, shape: Shape | None = None, **sections: Any
+) -> Project:
     """The environment that these sections define."""
-    return assemble(settings(**sections), IDENTITY, placement, generation)
+    return assemble(settings(**sections), IDENTITY, placement, generation, shape)
 
 
 def container(

@@ -11,7 +11,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from devenv.environments.registry import Registry
-from devenv.operations.up import UpOptions, UpResult, dry_run, up
+from devenv.operations.up import UpOptions, dry_run, up
 from tests.fakes import FakeEngine, FakeSetup, RecordingSink, fake_wiring
 from tests.harness import DevenvProject
 from tests.samples import SHOP_FILES, SHOP_IMAGES
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from devenv.events import Event
+    from devenv.operations.report import UpResult
     from devenv.operations.session import Session
     from devenv.plan import Plan
     from tests.harness import Outcome

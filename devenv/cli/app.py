@@ -6,99 +6,27 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from devenv import __version__
-from devenv.cli import configuration, data, lifecycle, machine, observe
 from devenv.cli.context import Context, Wiring
-from devenv.cli.database import database
 from devenv.cli.output import Output
-from devenv.cli.snapshots import snapshots
-from devenv.errors import DevenvError, UsageError
+from devenv.cli.quick import FLAGS, WITH_VALUE, answer
+from devenv.errors import DevenvError
 
 if TYPE_CHECKING:
     from devenv.cli.context import Setup
     from devenv.engine.api import Engine
     from devenv.engine.setup_plan import SetupStep
+    from devenv.engine.swarm_api import Swarm
     from devenv.model import Login
 
 INTERRUPTED = 130
-FLAGS = frozenset({"--json", "--yes", "-y", "--verbose", "--no-color"})
-WITH_VALUE = frozenset({"-C", "--env"})
+CURRENT = "swarm"
+"""What `--on` calls the swarm of the engine that is used anyway."""
+VALUE_OPTIONAL = frozenset({"--profile"})
+"""Options that may stand alone: as typer takes the next word for a value that is missing, they get an empty one."""
 PASSES_ON = frozenset({"exec"})
 """Commands whose words behind the service belong to another program."""
-
-
-def build_app() -> typer.Typer:
-    """The command tree; every command imports what it needs when it runs."""
-    app = typer.Typer(
-        name="devenv",
-        help="Production's containers on a laptop: one command brings up the stack, seeded and healthy.\n\n"
-        "Global options may stand anywhere on the line.",
-        no_args_is_help=True,
-        add_completion=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_global_options)
-    for name, command in (
-        ("setup", machine.setup),
-        ("up", lifecycle.up),
-        ("down", lifecycle.down),
-        ("stop", lifecycle.stop),
-        ("restart", lifecycle.restart),
-        ("status", lifecycle.status),
-        ("logs", observe.logs),
-        ("exec", observe.execute),
-        ("shell", observe.shell),
-        ("check", observe.check),
-        ("reset-db", data.reset_db),
-        ("undo", data.undo),
-        ("gc", data.gc),
-        ("config", configuration.config),
-        ("schema", configuration.schema),
-        ("doctor", machine.doctor),
-        ("onboard", machine.onboard),
-    ):
-        app.command(name)(command)
-    app.add_typer(snapshots)
-    app.add_typer(database)
-    return app
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"devenv {__version__}")
-        raise typer.Exit
-
-
-def _global_options(
-    ctx: typer.Context,
-    folder: Annotated[Path | None, typer.Option("-C", metavar="DIR", help="Work on this folder.")] = None,
-    env: Annotated[
-        str | None, typer.Option("--env", metavar="NAME", help="Another environment of it.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Results and errors as JSON.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Yes to every question.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show what tools print.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    del version
-    context: Context = ctx.obj
-    if folder is not None and not folder.is_dir():
-        raise UsageError(f"-C: expected a folder, got {folder}")
-    context.folder = folder or context.folder
-    context.environment = env
-    context.assume_yes = yes
-    color = False if no_color or os.environ.get("NO_COLOR") else None
-    context.output = Output(as_json=as_json, color=color, verbose=verbose)
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
@@ -114,13 +42,13 @@ def hoist(arguments: Sequence[str]) -> list[str]:
         word = queue.pop(0)
         if word == "--" or (words == 2 and rest[0] in PASSES_ON):
             return [*front, *rest, *([] if word == "--" else ["--"]), word, *queue]
-        if word in FLAGS or word.startswith("--env="):
+        if word in FLAGS or word.startswith(("--env=", "--on=")):
             front.append(word)
         elif word in WITH_VALUE and queue:
             front += [word, queue.pop(0)]
         else:
             words += not word.startswith("-")
-            rest.append(word)
+            rest.append(f"{word}=" if word in VALUE_OPTIONAL else word)
     return front + rest
 
 
@@ -132,19 +60,15 @@ def main(argv: Sequence[str] | None = None, wiring: Wiring | None = None) -> int
     context.output = Output(
         as_json="--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     )
-    click_error: Any = typer.BadParameter.__mro__[
-        2
-    ]  # typer carries its own click and exports only this of it
     try:
-        status = build_app()(args=arguments, obj=context, standalone_mode=False, prog_name="devenv")
+        status = answer(arguments, context)
+        if status is None:
+            from devenv.cli.tree import run
+
+            status = run(arguments, context)
     except DevenvError as error:
         context.output.error(error)
         return error.exit_status
-    except click_error as error:
-        context.output.error(
-            UsageError(error.format_message(), hint="`devenv --help` lists commands and options")
-        )
-        return UsageError.exit_status
     except SystemExit as end:
         # typer ends so, with status 1, when nobody reads our output any more: who read it has seen enough.
         if not isinstance(end.__context__, BrokenPipeError):
@@ -161,13 +85,25 @@ def main(argv: Sequence[str] | None = None, wiring: Wiring | None = None) -> int
 
 def default_wiring() -> Wiring:
     """Docker and its logins, the packages of this machine's distribution, and mmdebstrap."""
-    return Wiring(engine=_docker_engine, bootstrap=_debian, setup=_setup, logins=_docker_login)
+    return Wiring(
+        engine=_docker_engine, bootstrap=_debian, setup=_setup, logins=_docker_login, swarm=_docker_swarm
+    )
 
 
 def _docker_engine() -> Engine:
     from devenv.engine.docker import DockerEngine
 
     return DockerEngine()
+
+
+def _docker_swarm(where: str) -> Swarm:
+    """The swarm of the present engine, or of a Docker context, which then is where everything is asked for."""
+    from devenv.engine.docker.swarm import DockerSwarm
+
+    if where != CURRENT:
+        os.environ.pop("DOCKER_HOST", None)
+        os.environ["DOCKER_CONTEXT"] = where
+    return DockerSwarm()
 
 
 def _docker_login(host: str) -> Login | None:
@@ -203,8 +139,3 @@ class _PackageSetup:
         from devenv.engine.install import inspect_machine, setup_report
 
         return asdict(setup_report(inspect_machine()))
-
-
-def console() -> None:
-    """Entry point of the `devenv` script."""
-    sys.exit(main())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from devenv.cli import swarm
 from devenv.cli.context import Context
-
-if TYPE_CHECKING:
-    from devenv.cli.output import Output
-    from devenv.operations.status import StatusReport
-    from devenv.operations.up import UpResult
+from devenv.cli.profiling import profiled
+from devenv.cli.showing import show_status, show_up
+from devenv.errors import UsageError
 
 Services = Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", help="Only these services.")]
 
@@ -23,18 +23,34 @@ def up(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and why.")] = False,
     build: Annotated[bool, typer.Option("--build", help="Build the images anew.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds until healthy.")] = 180.0,
+    pods: Annotated[
+        int | None,
+        typer.Option(min=1, max=20, help="With --production: that many pods, kept until others are wanted."),
+    ] = None,
+    tls: Annotated[
+        bool | None, typer.Option("--tls/--no-tls", help="With --production: HTTPS, and HTTP leads there.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="[=FILE.html]", help="Show where the time goes, and write it as a page."),
+    ] = None,
 ) -> None:
     """Bring the environment up, seeded and healthy."""
     from devenv.operations import up as operation
 
     context: Context = ctx.obj
     options = operation.UpOptions(tuple(services or ()), build, timeout)
+    if context.on is not None and not dry_run:
+        swarm.up(context, options)
+        return
     if dry_run:
-        plan = operation.dry_run(context.session(), options)
+        plan = operation.dry_run(context.session(pods=pods, tls=tls), options)
         context.output.result("devenv.plan/1", plan, lambda: context.output.print(str(plan)))
         return
-    with context.output.progress() as events:
-        result = operation.up(context.session(events), options)
+    with profiled(context, profile) as recorder, context.output.progress() as events:
+        result = operation.up(context.session(events, pods=pods, tls=tls), options, recorder)
+    if profile is not None:
+        result = replace(result, profile=recorder.waterfall)
     context.output.result("devenv.up/1", result, lambda: show_up(context.output, result))
 
 
@@ -53,6 +69,9 @@ def down(
         confirmed = ask(
             "Remove the generated files, and put the database's data aside (`devenv undo` has them)?"
         )
+    if context.on is not None:
+        swarm.down(context, volumes=volumes, confirmed=confirmed)
+        return
     with context.output.progress() as events:
         result = lifecycle.down(context.session(events), volumes=volumes, confirmed=confirmed)
     text = f"{result.project}: {len(result.containers)} containers removed"
@@ -76,13 +95,26 @@ def stop(ctx: typer.Context, services: Services = None) -> None:
     context.output.result("devenv.stop/1", result, lambda: context.output.print(text))
 
 
-def restart(ctx: typer.Context, services: Annotated[list[str], typer.Argument(metavar="SERVICE...")]) -> None:
+def restart(
+    ctx: typer.Context,
+    services: Services = None,
+    rolling: Annotated[
+        bool, typer.Option("--rolling", help="With --production: one pod after another; no request is lost.")
+    ] = False,
+) -> None:
     """Restart services, and wait until they are healthy."""
     from devenv.operations import lifecycle
 
     context: Context = ctx.obj
     with context.output.progress() as events:
-        result = lifecycle.restart(context.session(events), tuple(services))
+        if rolling:
+            result = lifecycle.restart_rolling(context.session(events), tuple(services or ()))
+        elif services:
+            result = lifecycle.restart(context.session(events), tuple(services))
+        else:
+            raise UsageError(
+                "Missing argument 'SERVICE...'.", hint="`devenv --help` lists commands and options"
+            )
     text = f"{result.project}: {', '.join(result.services)} restarted and healthy"
     context.output.result("devenv.restart/1", result, lambda: context.output.print(text))
 
@@ -96,6 +128,9 @@ def status(
     from devenv.operations.status import status as operation
 
     context: Context = ctx.obj
+    if context.on is not None:
+        swarm.status(context)
+        return
     session = context.session()
     for report in changes(session) if watch else (operation(session),):
         if watch:
@@ -108,30 +143,3 @@ def ask(question: str) -> bool:
     import sys
 
     return sys.stdin.isatty() and typer.confirm(question, default=False, err=True)
-
-
-def show_up(output: Output, result: UpResult) -> None:
-    """What was done, in one line, and what runs."""
-    done = "nothing to do" if not result.plan.steps else f"{len(result.plan.steps)} steps"
-    show_status(output, result.status)
-    output.print()
-    output.print(f"{result.status.project} is {result.status.state} after {result.seconds:.1f} s ({done})")
-
-
-def show_status(output: Output, report: StatusReport) -> None:
-    """A row per service."""
-    rows = [
-        (
-            row.name if row.replicas <= 1 else f"{row.name} x{row.replicas}",
-            row.health or row.state,
-            "  ".join(port.url or f"127.0.0.1:{port.published}" for port in row.ports) or "-",
-            f"{row.image} ({row.image_source})" if row.image else "-",
-        )
-        for row in report.services
-    ]
-    output.table(("SERVICE", "STATE", "REACHED AT", "IMAGE"), rows)
-    if report.database.branch:
-        data = report.database
-        output.print(
-            f"data: volume {data.branch}, branch of snapshot {data.snapshot or 'unknown'} ({data.driver})"
-        )

@@ -9,6 +9,7 @@ import typer
 
 from devenv.cli import lifecycle, observe
 from devenv.cli.context import Context
+from devenv.cli.showing import show_up
 from devenv.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def onboard(
     report = observe.run_check(context)
 
     def human() -> None:
-        lifecycle.show_up(context.output, result)
+        show_up(context.output, result)
         context.output.print()
         observe.show_check(context.output, report)
         context.output.print()

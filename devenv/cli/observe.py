@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from devenv.cli import swarm
 from devenv.cli.context import Context
 from devenv.errors import UsageError
 
@@ -36,6 +37,9 @@ def logs(
 
     context: Context = ctx.obj
     options = LogOptions(tuple(services or ()), tail, _since(since), grep, follow)
+    if context.on is not None:
+        swarm.logs(context, options)
+        return
     lines = operation(context.session(), options)
     if context.output.as_json:
         for line in lines:
@@ -75,6 +79,36 @@ def check(ctx: typer.Context) -> int:
     report = run_check(context)
     context.output.result("devenv.check/1", report, lambda: show_check(context.output, report), ok=report.ok)
     return 0 if report.ok else 1
+
+
+def wait(
+    ctx: typer.Context,
+    conditions: Annotated[
+        list[str],
+        typer.Option("--for", metavar="SERVICE=healthy", help="Or =running, =stopped; may be repeated."),
+    ],
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds; then it ends with status 4.")] = 180.0,
+) -> None:
+    """Wait until services are as a script needs them; starts nothing."""
+    from devenv.operations.wait_for import wait_for as operation
+
+    context: Context = ctx.obj
+    wanted = dict(_condition(text) for text in conditions)
+    with context.output.progress() as events:
+        result = operation(context.session(events), wanted, timeout)
+    said = ", ".join(f"{name} is {condition}" for name, condition in result.services.items())
+    context.output.result(
+        "devenv.wait/1", result, lambda: context.output.print(f"{said} after {result.seconds:.1f} s")
+    )
+
+
+def _condition(text: str) -> tuple[str, str]:
+    from devenv.operations.wait_for import CONDITIONS
+
+    name, _, condition = text.partition("=")
+    if not name or condition not in CONDITIONS:
+        raise UsageError(f'--for: expected SERVICE={"|".join(CONDITIONS)}, got "{text}"')
+    return name, condition
 
 
 def run_check(context: Context) -> CheckReport:

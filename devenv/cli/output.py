@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -106,7 +107,15 @@ class Output:
 
     def print(self, text: str = "", style: str | None = None) -> None:
         """One line of a result for people."""
-        self.console().print(text, style=style, markup=False)
+        if self._is_plain:
+            self.raw(f"{text}\n")
+        else:
+            self.console().print(text, style=style, markup=False)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether what is written to standard output has neither colours nor a width: then rich is not needed."""
+        return not sys.stdout.isatty() and "FORCE_COLOR" not in os.environ
 
     def clear(self) -> None:
         """Begin again at the top of a terminal's page; a pipe gets one result behind the other."""
@@ -124,6 +133,10 @@ class Output:
 
     def table(self, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """A table without lines, as `docker ps` prints it; a cell's first word chooses no style."""
+        rows = list(rows)
+        if self._is_plain and not any("\n" in cell for row in rows for cell in row):
+            self.raw(_aligned(columns, rows))
+            return
         from rich.table import Table
         from rich.text import Text
 
@@ -148,6 +161,16 @@ class Output:
         return write
 
 
+def _aligned(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """The same table as text."""
+    widths = [max(len(row[index]) for row in (columns, *rows)) for index in range(len(columns))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (columns, *rows)
+    )
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
 def _cell_style(cell: str) -> str:
     return {
         "healthy": "green",
@@ -159,7 +182,7 @@ def _cell_style(cell: str) -> str:
         "exited": "red",
         "failed": "red",
         "absent": "dim",
-    }.get(cell, "")
+    }.get(cell.partition(" (")[0], "")
 
 
 def error_rows(error: DevenvError) -> list[dict[str, Any]]:

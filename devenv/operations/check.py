@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 from devenv.database.server import Server, quoted
 from devenv.errors import DevenvError, OperationError
 from devenv.events import Event, Status
+from devenv.operations.entrance import connect
 from devenv.operations.inside import running_container
 from devenv.operations.mailbox import Mailbox
-from devenv.operations.status import StatusReport, status
-from devenv.services import frontend, mailcatcher, mysql, taskrunner
+from devenv.operations.status import status
+from devenv.services import mailcatcher, mysql, taskrunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from devenv.operations.report import StatusReport
     from devenv.operations.session import Session
 
 PATIENCE = 30.0
 """Seconds for a job to be done and its mail to arrive."""
 POLL_SECONDS = 0.1
-REQUEST_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -173,15 +174,16 @@ class _Chain:
         return next(port.published for port in row.ports if port.target == target)
 
     def _request(self, method: str, path: str) -> _Response:
-        port = self._port(frontend.NAME, frontend.PORT)
-        connection = http.client.HTTPConnection(self.session.settings.bind, port, timeout=REQUEST_SECONDS)
+        connection = connect(self.session, self.now)
         try:
             connection.request(method, path, headers={"Accept": "application/json, text/html"})
             answer = connection.getresponse()
             headers = {name.lower(): value for name, value in answer.getheaders()}
             return _Response(answer.status, headers, answer.read())
         except (OSError, http.client.HTTPException) as error:
-            raise OperationError(f"{method} {path} on port {port} got no answer: {error}") from error
+            raise OperationError(
+                f"{method} {path} on port {connection.port} got no answer: {error}"
+            ) from error
         finally:
             connection.close()
 

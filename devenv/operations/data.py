@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from devenv.database.branches import (
-    BRANCH_DRIVER,
     BranchRequest,
     Choice,
     Driver,
@@ -19,15 +18,13 @@ from devenv.database.branches import (
     in_pool,
     remove_branch,
 )
-from devenv.database.build import SeedRequest, build_snapshot
 from devenv.database.pool import find_pool
-from devenv.database.seed import SeedStep, seed_inputs, seed_key
+from devenv.database.seed import RunCommand, SeedStep, seed_inputs, seed_key
 from devenv.database.snapshots import Key, Snapshot, SnapshotStore, nearest
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError
-from devenv.events import Event, Status
+from devenv.events import Event, Phase, Status
 from devenv.model import Label
-from devenv.operations.leftovers import remove_helpers
 from devenv.operations.room import check_room
 from devenv.project import labels
 from devenv.render.compose import network_labels, volume_labels
@@ -36,6 +33,7 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from devenv.database.pool import Pool
     from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
@@ -66,22 +64,25 @@ def branch_seed(session: Session, project: Project, images: Mapping[str, Obtaine
     The memory is the point of no return: until then the environment has the data it had before.
     """
     begun = time.monotonic()
+    volume = project.volume(mysql.VOLUME)
     steps = session.seed_steps()
     inputs = session.seed_inputs(steps, images["database"].content)
     store = SnapshotStore(session.engine, images["database"].reference)
-    remove_helpers(session)
     try:
-        snapshot, built = _seed_snapshot(session, store, project, images, steps, inputs)
+        with session.seed_located():
+            snapshot, built = _Sowing(session, store, project, images, steps, inputs).snapshot()
     except BaseException:
         # Compose makes all volumes of the project for a command of the seed, the one to come too.
-        remove_branch(session.engine, _volume_name(project))
+        remove_branch(session.engine, volume.name)
         raise
+    text = f"branching off snapshot {snapshot.key}"
+    session.events.emit(Event("database", Status.WORKING, text, phase=Phase.BRANCH))
     choice = make_branch(session, store, project, snapshot)
-    remember_branch(session, _generation(project), snapshot.key)
+    remember_branch(session, int(volume.labels[Label.GENERATION]), snapshot.key)
     seconds = time.monotonic() - begun
     what = "seeded" if built else f"branched off snapshot {snapshot.key}"
     session.events.emit(Event("database", Status.DONE, f"{what} in {seconds:.1f} s ({choice.driver.name})"))
-    return Data(_volume_name(project), snapshot, choice.driver.name, choice.reason, steps, built, seconds)
+    return Data(volume.name, snapshot, choice.driver.name, choice.reason, steps, built, seconds)
 
 
 def empty_snapshot(
@@ -91,7 +92,25 @@ def empty_snapshot(
     database = session.settings.database
     options = (*mysql.server_flags(session.settings), database.root_password, *database.databases)
     inputs = seed_inputs((), (), images["database"].content, options)
-    return _seed_snapshot(session, store, project, images, (), inputs)[0]
+    return _Sowing(session, store, project, images, (), inputs).snapshot()[0]
+
+
+def is_prepared(session: Session, images: Mapping[str, Obtained]) -> bool:
+    """Whether the seed's snapshot is there: then its data are a branch away."""
+    database = images[mysql.IMAGE]
+    key = seed_key(session.seed_inputs(session.seed_steps(), database.content))
+    return SnapshotStore(session.engine, database.reference).find(key) is not None
+
+
+def initialise_ahead(session: Session, project: Project, database: Obtained) -> None:
+    """Make the empty server's snapshot if the seed's will go on from it: while other images still come."""
+    # One that lives in a pool waits until the pool is ready.
+    if find_pool(session.engine) is not None:
+        return
+    store = SnapshotStore(session.engine, database.reference)
+    with session.seed_located():
+        if nearest(store.all(), session.seed_inputs(session.seed_steps(), database.content)) is None:
+            empty_snapshot(session, store, project, {mysql.IMAGE: database})
 
 
 def make_branch(session: Session, store: SnapshotStore, project: Project, snapshot: Snapshot) -> Choice:
@@ -99,56 +118,54 @@ def make_branch(session: Session, store: SnapshotStore, project: Project, snapsh
 
     Meanwhile nobody deletes the snapshot: whoever wants to finds the branch, and leaves it.
     """
-    volume = next(volume for volume in project.volumes if volume.key == "database")
-    # A killed import's server may still hold the volume that is made now.
-    remove_helpers(session)
-    _move_into_pool(session, store, snapshot)
-    choice = branch_driver(session, store, snapshot)
-    marks = {BRANCH_DRIVER: choice.driver.name, Key.KEY: snapshot.key}
+    volume = project.volume(mysql.VOLUME)
+    home = _pool_of(session, store, snapshot)
+    choice = branch_driver(session, store, snapshot, home)
+    marks = {Label.DRIVER: choice.driver.name, Key.KEY: snapshot.key}
     request = BranchRequest(volume.name, volume_labels(project, volume) | marks, snapshot)
-    with _pool_stays(session, snapshot), Registry().locked(f"snapshot-{snapshot.key}"):
+    with _stays(home), Registry().locked(f"snapshot-{snapshot.key}"):
         _refuse_gone(store, snapshot)
         remove_branch(session.engine, volume.name)
-        if in_pool(session.engine, snapshot) is None:
+        if home is None:
             check_room(_folder(session, snapshot), choice.driver.room(snapshot.bytes), "a branch")
         choice.driver.create(session.engine, store.image, request)
     return choice
 
 
-def branch_driver(session: Session, store: SnapshotStore, snapshot: Snapshot) -> Choice:
+def branch_driver(session: Session, store: SnapshotStore, snapshot: Snapshot, home: Pool | None) -> Choice:
     """The driver that works where the snapshot lives: remembered from before, else found out by trying.
 
     Each pool has a memory of its own, which goes with it; the engine's disk keeps its own all the time.
     """
-    source = in_pool(session.engine, snapshot)
-    memory = DRIVER_VOLUME if source is None else source[0].driver_volume
+    memory = DRIVER_VOLUME if home is None else home.driver_volume
     for volume in session.engine.volumes(f"{Label.KIND}=driver"):
-        driver: Driver | None = driver_named(volume.labels.get(BRANCH_DRIVER, ""))
+        driver: Driver | None = driver_named(volume.labels.get(Label.DRIVER, ""))
         if volume.name == memory and driver is not None:
             return Choice(driver, volume.labels.get(DRIVER_REASON, ""))
     choice = choose(session.engine, store.image, snapshot, {Label.KIND: "probe"})
-    marks = {Label.KIND: "driver", BRANCH_DRIVER: choice.driver.name, DRIVER_REASON: choice.reason}
+    marks = {Label.KIND: "driver", Label.DRIVER: choice.driver.name, DRIVER_REASON: choice.reason}
     session.engine.create_volume(memory, marks)
     return choice
 
 
-def _move_into_pool(session: Session, store: SnapshotStore, snapshot: Snapshot) -> None:
-    """Copy the snapshot into the pool if there is one and it lives elsewhere: once, for all its branches."""
+def _pool_of(session: Session, store: SnapshotStore, snapshot: Snapshot) -> Pool | None:
+    """The pool in which the snapshot lives; if there is one it is copied in, once, for all its branches."""
+    found = in_pool(session.engine, snapshot)
     pool = find_pool(session.engine)
-    if pool is None or in_pool(session.engine, snapshot) is not None:
-        return
+    if found is not None or pool is None:
+        return None if found is None else found[0]
     with Registry().locked(f"snapshot-{snapshot.key}"):
         _refuse_gone(store, snapshot)
         if in_pool(session.engine, snapshot) is None:
             text = f"copying snapshot {snapshot.key} into the pool, {snapshot.bytes / 2**20:.0f} MB, once"
             session.events.emit(Event("database", Status.WORKING, text))
             bring_in(session.engine, store.image, snapshot, pool)
+    return pool
 
 
-def _pool_stays(session: Session, snapshot: Snapshot) -> AbstractContextManager[None]:
-    """Meanwhile nobody removes the pool in which a snapshot lives."""
-    source = in_pool(session.engine, snapshot)
-    return nullcontext() if source is None else Registry().locked(f"pool-{source[0].name}")
+def _stays(home: Pool | None) -> AbstractContextManager[None]:
+    """Meanwhile nobody removes the pool."""
+    return nullcontext() if home is None else Registry().locked(f"pool-{home.name}")
 
 
 def _folder(session: Session, snapshot: Snapshot) -> str:
@@ -183,7 +200,6 @@ def remember_branch(session: Session, generation: int, snapshot_key: str) -> Mem
 
 def forget_older(session: Session, observed: ObservedState) -> None:
     """Remove the branches that are neither in use nor kept for `undo`, nor the spare's."""
-    remove_helpers(session)
     memory = session.workspace.recall()
     kept = {memory.generation, memory.spare, *(generation for generation, _ in memory.former)}
     for volume in observed.volumes:
@@ -196,48 +212,65 @@ def forget_older(session: Session, observed: ObservedState) -> None:
             remove_branch(session.engine, volume.name)
 
 
-def _seed_snapshot(
-    session: Session,
-    store: SnapshotStore,
-    project: Project,
-    images: Mapping[str, Obtained],
-    steps: tuple[SeedStep, ...],
-    inputs: Mapping[str, str],
-) -> tuple[Snapshot, bool]:
-    """The snapshot of the seed, and whether it had to be built; one command at a time builds a key."""
-    key = seed_key(inputs)
-    found = store.find(key)
-    if found is not None:
-        return found, False
-    with Registry().locked(f"snapshot-{key}"):
+def _placed(step: SeedStep, project: Project) -> SeedStep:
+    """A command runs in the service that its own stands for: of several pods' in the first pod's."""
+    if not isinstance(step, RunCommand):
+        return step
+    return replace(step, service=project.named(step.service)[0].name)
+
+
+@dataclass(frozen=True)
+class _Sowing:
+    """All that makes the snapshot of a seed; without steps it is the empty server's."""
+
+    session: Session
+    store: SnapshotStore
+    project: Project
+    images: Mapping[str, Obtained]
+    steps: tuple[SeedStep, ...]
+    inputs: Mapping[str, str]
+
+    def snapshot(self) -> tuple[Snapshot, bool]:
+        """The seed's snapshot, and whether it had to be built; one command at a time builds a key.
+
+        Where there is nothing to go on from, the empty server's snapshot is made first: initialising takes
+        longer than most seeds, and every later seed on this server goes on from it.
+        """
+        session, store, key = self.session, self.store, seed_key(self.inputs)
         known = store.all()
-        found = next((snapshot for snapshot in known if snapshot.key == key), None)
+        found = next((one for one in known if one.key == key), None)
         if found is not None:
             return found, False
+        base = nearest(known, self.inputs)
+        if base is None and self.steps:
+            base = empty_snapshot(session, store, self.project, self.images)
+        with Registry().locked(f"snapshot-{key}"):
+            found = store.find(key)
+            if found is not None:
+                return found, False
+            what = "seeding" if self.steps else "preparing an empty server, once for all seeds"
+            session.events.emit(Event("database", Status.WORKING, what, phase=Phase.SEED))
+            return self._built(key, base), True
+
+    def _built(self, key: str, base: Snapshot | None) -> Snapshot:
+        from devenv.database.build import SeedRequest, build_snapshot  # noqa: PLC0415 - seldom, and slow to import
+
+        session, project = self.session, self.project
         request = SeedRequest(
             project=project.name,
             labels=labels(session.identity, "database-build"),
             network=f"{project.name}_default",
             network_labels=network_labels(project),
-            image=images["database"].reference,
+            image=self.images["database"].reference,
             flags=mysql.server_flags(session.settings),
             environment=project.service(mysql.NAME).environment,
             root_password=session.settings.database.root_password,
             databases=session.settings.database.databases,
-            steps=steps,
-            inputs=inputs,
+            steps=tuple(_placed(step, project) for step in self.steps),
+            inputs=self.inputs,
             key=key,
             compose_file=session.workspace.compose_file,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            base=nearest(known, inputs),
+            base=base,
         )
-        return build_snapshot(session.engine, store, request, session.events), True
-
-
-def _volume_name(project: Project) -> str:
-    return next(volume.name for volume in project.volumes if volume.key == "database")
-
-
-def _generation(project: Project) -> int:
-    volume = next(volume for volume in project.volumes if volume.key == "database")
-    return int(volume.labels[Label.GENERATION])
+        return build_snapshot(session.engine, self.store, request, session.events)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devenv.database.branches import BRANCH_DRIVER
 from devenv.database.pool import IN_POOL
 from devenv.database.snapshots import Key
 from devenv.model import Label
@@ -73,7 +72,7 @@ def _row(volume: ObservedVolume, memory: Memory, volumes: tuple[ObservedVolume, 
         generation=generation,
         state=_state(generation, memory),
         snapshot=known.get(generation) or volume.labels.get(Key.KEY, ""),
-        driver=volume.labels.get(BRANCH_DRIVER, ""),
+        driver=volume.labels.get(Label.DRIVER, ""),
         bytes=_size(upper.options.get("device", "") if IN_POOL in upper.labels else upper.mountpoint),
         created=volume.created,
     )

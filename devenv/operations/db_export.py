@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from devenv.database.atomic import replacing
 from devenv.database.server import Server
 from devenv.database.sink import compressed, kind_of
 from devenv.errors import OperationError
@@ -16,7 +15,6 @@ from devenv.operations.inside import running_container
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from devenv.operations.session import Session
@@ -49,7 +47,7 @@ class ExportResult:
 
 def db_export(session: Session, file: Path, options: ExportOptions) -> ExportResult:
     """Write a dump into a file, compressed as its ending says; it is there complete, or as it was before."""
-    with _replaced(file) as stream:
+    with replacing(file, "file_unwritable") as stream:
         result = export_to(session, stream, kind_of(file), options)
     return ExportResult(
         str(file), result.databases, result.bytes, file.stat().st_size, result.compression, result.seconds
@@ -94,25 +92,3 @@ def _arguments(databases: tuple[str, ...], options: ExportOptions) -> tuple[str,
     )
     names = databases if len(databases) == 1 else ("--databases", *databases)
     return (*(("--no-data",) if options.no_data else ()), *ignored, *names)
-
-
-@contextmanager
-def _replaced(file: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of `file` once the block ends well."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(file)
-    except OSError as error:
-        raise OperationError(
-            f"cannot write {file}: {error.strerror or error}",
-            code="file_unwritable",
-            where=str(file),
-            hint="give another file, or free some room",
-        ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()

@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devenv.database.builder import (
     Builder,
+    StandIn,
     carry_over,
     connections,
+    file_folder,
+    filling,
     known_names,
-    load_flags,
     prepare_databases,
-    running,
 )
-from devenv.database.dump import SYSTEM, Dump, read_dump
+from devenv.database.dump import Dump, read_dump
 from devenv.database.layout import lay_out, target_database
 from devenv.database.load import RESOURCE, Loader
-from devenv.database.server import Server
+from devenv.database.lookahead import Lookahead
 from devenv.database.snapshots import SnapshotStore
 from devenv.database.source import opened_dump, shown_name
-from devenv.errors import DevenvError, OperationError, RefusedError
+from devenv.errors import DevenvError, RefusedError
 from devenv.events import Event, Status
 from devenv.operations.data import empty_snapshot, forget_older, make_branch, remember_branch
 from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.images import obtain
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.pool import ready_pool
+from devenv.operations.present import present_data, running_server
 from devenv.operations.reset_db import project_on
 from devenv.operations.room import check_room
-from devenv.operations.switch import Discarded, measure, switch_volume
-from devenv.operations.up import obtain
-from devenv.project import database_volume, labels
-from devenv.render.compose import MARK
+from devenv.operations.switch import Discarded, switch_to_copy, switch_volume
+from devenv.project import database_volume, import_name, labels
+from devenv.render.compose import MARK, specs
 from devenv.services import mysql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
     from mmap import mmap
 
-    from devenv.engine.observed import EngineInfo, ObservedState
+    from devenv.database.builder import Site
+    from devenv.engine.observed import EngineInfo, ObservedContainer, ObservedState
     from devenv.images.obtain import Obtained
     from devenv.model import Project
+    from devenv.operations.present import Present
     from devenv.operations.session import Session
 
 ROOM = 3
@@ -60,18 +66,20 @@ class Loaded:
     carried_over: tuple[str, ...]
     changes: Mapping[str, int]
     phases: Mapping[str, float]
+    as_files: int
 
 
 @dataclass(frozen=True)
 class ImportResult:
     """What was loaded, what became of it on the way, and what it replaced.
 
-    `serial` says why it was loaded over one connection, None where it was not; `seconds` is all of it, and
-    `phases` where the time went.
+    `as_files` are the bytes of rows that the server read as files, not as statements; `serial` says why it was
+    loaded over one connection, None where it was not; `seconds` is all of it, and `phases` where the time went.
     """
 
     source: str
     bytes: int
+    as_files: int
     databases: tuple[str, ...]
     carried_over: tuple[str, ...]
     changes: Mapping[str, int]
@@ -149,25 +157,28 @@ class _Job:
         text = session.render(self.project, self.images, self.info)
         if not session.workspace.compose_file.exists():
             session.workspace.write_compose_file(text, MARK)
-        others = self._others()
-        discarded = measure(session, self.observed, memory)
+        self._refuse_loss()
+        # Asking the present server takes as long as making the branch: both at once.
+        present = ThreadPoolExecutor(1).submit(present_data, session, self.observed, memory)
         store = SnapshotStore(session.engine, self.images["database"].reference)
         made = time.monotonic()
         empty = empty_snapshot(session, store, self.project, self.images)
         choice = make_branch(session, store, self.project, empty)
         phases = {"read": read, "branch": time.monotonic() - made}
-        loaded = self._fill(others)
+        site = self._site(text)
+        loaded = self._fill(site, present)
         generation = next_generation(self.session, self.observed)
         remember_branch(session, generation, empty.key)
         session.workspace.write_compose_file(text, MARK)
         switched = time.monotonic()
-        is_running = switch_volume(session, self.observed, self.project)
+        is_running = self._switch(site)
         phases |= {**loaded.phases, "switch": time.monotonic() - switched}
         seconds = time.monotonic() - begun
         forget_older(session, self.observed)
         return ImportResult(
             source=self.shown,
             bytes=len(self.script),
+            as_files=loaded.as_files,
             databases=loaded.databases,
             carried_over=loaded.carried_over,
             changes=loaded.changes,
@@ -176,80 +187,74 @@ class _Job:
             connections=1 if self.dump.serial else connections(self.info),
             volume=database_volume(self.project.name, generation),
             driver=choice.driver.name,
-            discarded=discarded,
+            discarded=present.result().discarded,
             seconds=round(seconds, 2),
             phases={name: round(value, 2) for name, value in phases.items()},
             running=is_running,
         )
 
-    def _fill(self, others: tuple[str, ...]) -> Loaded:
+    def _fill(self, site: Site, present: Future[Present]) -> Loaded:
         engine, events = self.session.engine, self.session.events
         started = time.monotonic()
-        with running(engine, self._builder()) as server:
+        parallel = 1 if self.dump.serial else connections(self.info)
+        with Lookahead(self.script, self.dump) as lookahead, filling(engine, site, parallel + 1) as branch:
             phases = {"start": time.monotonic() - started}
             try:
-                layout = lay_out(self.script, self.dump, known_names(server), self.target, self.wanted)
+                layout = lay_out(self.script, self.dump, known_names(branch), self.target, self.wanted)
             except DevenvError as error:
                 error.where = f"{self.shown}:{error.detail.get('line', 1)}"
                 raise
-            prepare_databases(server, layout.databases, layout.missing)
-            loader = Loader(server, self.script, self.shown, connections(self.info), events)
-            loader.load(layout)
+            prepare_databases(branch, layout.databases, layout.missing)
+            loader = Loader(branch.clients, lookahead, self.shown, parallel, events)
+            loader.load(layout, file_folder(branch))
             phases |= loader.seconds
-            carried = tuple(name for name in others if name not in layout.databases)
-            if carried:
+            carried = tuple(name for name in present.result().databases if name not in layout.databases)
+            source = running_server(self.session, self.observed)
+            if carried and source is not None:
                 events.emit(Event(RESOURCE, Status.WORKING, f"carrying over {', '.join(carried)}"))
-                carry_over(self._present(), server, carried)
-            server.query(MARKER)
+                carry_over(source, branch, carried)
+            branch.ask(MARKER, "take its mark")
             events.emit(Event(RESOURCE, Status.WORKING, "writing everything out"))
-            stopping = time.monotonic()
-        phases["shutdown"] = time.monotonic() - stopping
+            writing = time.monotonic()
+        phases["write out"] = time.monotonic() - writing
         events.emit(Event(RESOURCE, Status.DONE, f"{len(self.script) / 1e6:.1f} MB loaded"))
-        return Loaded(layout.databases, carried, layout.changes, phases)
+        return Loaded(layout.databases, carried, layout.changes, phases, loader.progress.as_files)
 
-    def _builder(self) -> Builder:
-        settings = self.session.settings
+    def _site(self, compose_text: str) -> Site:
+        """A copy of the database's container, if that is what the settings ask for; else one of its own."""
+        settings, image = self.session.settings, self.images["database"]
+        name, volume = import_name(self.project.name), self.project.volume(mysql.VOLUME).name
+        current = self._running()
+        wanted = (specs(compose_text)[mysql.NAME], image.id)
+        if current is not None and (current.spec, current.image_id) == wanted:
+            replaced = current.volumes[mysql.DATA_DIRECTORY]
+            return StandIn(name, volume, current.id, replaced, settings.database.root_password)
         return Builder(
-            name=f"{self.project.name}-database-import",
-            image=self.images["database"].reference,
-            volume=next(volume.name for volume in self.project.volumes if volume.key == "database"),
-            flags=(*mysql.server_flags(settings), *load_flags(self.info)),
+            name=name,
+            image=image.reference,
+            volume=volume,
+            flags=mysql.server_flags(settings),
             environment=self.project.service(mysql.NAME).environment,
             labels=labels(self.session.identity, "database-build"),
             root_password=settings.database.root_password,
         )
 
-    def _present(self) -> Server:
-        container = next(one for one in self.observed.of(mysql.NAME) if one.is_running)
-        return Server(self.session.engine, container.id, self.session.settings.database.root_password)
+    def _switch(self, site: Site) -> bool:
+        if isinstance(site, StandIn):
+            return switch_to_copy(self.session, self.observed, self.project, site.name)
+        return switch_volume(self.session, self.observed, self.project)
 
-    def _others(self) -> tuple[str, ...]:
-        """Databases with something in them, the dump's own perhaps among them."""
-        memory = self.session.workspace.recall()
-        if memory.generation == 0:
-            return ()
+    def _running(self) -> ObservedContainer | None:
+        return next((one for one in self.observed.of(mysql.NAME) if one.is_running), None)
+
+    def _refuse_loss(self) -> None:
         imported = {self.target, *self.dump.databases}
         listed = [name for name in self.session.settings.database.databases if name not in imported]
-        if not any(one.is_running for one in self.observed.of(mysql.NAME)):
-            if listed:
-                raise RefusedError(
-                    f"{', '.join(listed)} would be lost: the database has to run for them to be carried over",
-                    hint="start it with `devenv up databasemaster`, then import again",
-                )
-            return ()
-        result = self._present().query(
-            "SELECT table_schema FROM information_schema.tables UNION "
-            "SELECT routine_schema FROM information_schema.routines UNION "
-            "SELECT event_schema FROM information_schema.events"
-        )
-        if result.exit_status != 0:
-            raise OperationError(
-                "the database did not say which databases it has",
-                code="import_failed",
-                evidence=tuple(result.output.strip().splitlines()),
-                hint="`devenv status` shows whether it is healthy",
+        if listed and self.session.workspace.recall().generation and self._running() is None:
+            raise RefusedError(
+                f"{', '.join(listed)} would be lost: the database has to run for them to be carried over",
+                hint="start it with `devenv up databasemaster`, then import again",
             )
-        return tuple(name for name in result.output.split() if name.lower() not in SYSTEM)
 
 
 def _teller(session: Session) -> Callable[[int], None]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
-from devenv.database.branches import BRANCH_DRIVER
+from devenv.config.document import dotted
 from devenv.database.pool import find_pool
 from devenv.database.pool_disk import room
 from devenv.errors import ConfigError, DevenvError
+from devenv.lint import lint
 from devenv.model import Label
 from devenv.operations.data import DRIVER_VOLUME
 from devenv.operations.session import Session, configured_ports
@@ -42,6 +43,8 @@ class Diagnosis:
     verdict: str
     text: str
     fix: str | None = None
+    where: str | None = None
+    """The place in `devenv.yaml` that it is about."""
 
 
 class Installed(Protocol):
@@ -79,6 +82,7 @@ def _examine(
     yield Diagnosis("configuration", OK, f"devenv.yaml in {session.root}")
     yield from _ports(session)
     yield _ownership(session)
+    yield from _health(session, info)
 
 
 def _parts(installed: Callable[[], Installed]) -> Iterator[Diagnosis]:
@@ -115,7 +119,7 @@ def _memory(info: EngineInfo) -> Diagnosis:
 
 def _pool(engine: Engine) -> Diagnosis:
     """Where branches are made, and how."""
-    drivers = {one.name: one.labels.get(BRANCH_DRIVER, "") for one in engine.volumes(f"{Label.KIND}=driver")}
+    drivers = {one.name: one.labels.get(Label.DRIVER, "") for one in engine.volumes(f"{Label.KIND}=driver")}
     pool = find_pool(engine)
     if pool is None:
         how = drivers.get(DRIVER_VOLUME)
@@ -137,7 +141,7 @@ def _ports(session: Session) -> Iterator[Diagnosis]:
     """Every configured port: ours, free, or held by somebody who is named."""
     observed = session.observe()
     choices = {choice.key: choice for choice in session.choose_ports(observed, session.workspace.recall())}
-    for key, configured in configured_ports(session.settings).items():
+    for key, configured in configured_ports(session.settings, session.shape).items():
         choice = choices[key]
         if choice.moved:
             text = f"{configured} is held by {choice.holder}; published on {choice.port}"
@@ -146,6 +150,23 @@ def _ports(session: Session) -> Iterator[Diagnosis]:
             )
         else:
             yield Diagnosis(f"port {key}", OK, f"{configured} on {session.settings.bind}")
+
+
+def _health(session: Session, info: EngineInfo) -> Iterator[Diagnosis]:
+    """Health checks and dependencies that cannot work or waste time, each at its place."""
+    memory = session.workspace.recall()
+    try:
+        project = session.project(configured_ports(session.settings), memory.generation, info)
+    except ConfigError as error:
+        yield Diagnosis("services", FAILED, str(error.problems[0]), error.hint)
+        return
+    ended = {one.service for one in session.observe().containers if one.has_ended_well}
+    found = lint(project, session.document, ended)
+    for advice in found:
+        where = str(session.document.written_position_of(advice.path))
+        yield Diagnosis(dotted(advice.path), WARNING, f"{where}: {advice.text}", advice.fix, where)
+    if not found:
+        yield Diagnosis("health checks", OK, "they can work, and waste no time")
 
 
 def _ownership(session: Session) -> Diagnosis:

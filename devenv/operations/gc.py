@@ -142,7 +142,7 @@ def _image(session: Session, observed: ObservedState) -> str | None:
     """An image with a shell that is here: of the database's container, or the one for it."""
     for container in observed.of(mysql.NAME):
         return container.image
-    ports = configured_ports(session.settings)
+    ports = configured_ports(session.settings, session.shape)
     memory = session.workspace.recall()
     project = session.project(ports, memory.generation, session.engine.info())
     resolutions = resolve_all(session.engine, session.image_order(project, memory))

@@ -10,7 +10,7 @@ from devenv.errors import OperationError, UsageError
 from devenv.operations.lifecycle import check_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from devenv.engine.observed import LogLine, ObservedContainer
     from devenv.operations.session import Session
@@ -44,8 +44,13 @@ def logs(session: Session, options: LogOptions) -> Iterator[LogLine]:
         observed,
         containers=tuple(one for one in observed.containers if not names or one.service in names),
     )
-    pattern = _pattern(options.grep)
     lines = session.engine.logs(chosen, tail=options.tail, since=options.since, follow=options.follow)
+    return matching(lines, options.grep)
+
+
+def matching(lines: Iterable[LogLine], grep: str | None) -> Iterator[LogLine]:
+    """The lines that match; raises UsageError for what is no regular expression, before the first is read."""
+    pattern = _pattern(grep)
     return (line for line in lines if pattern is None or pattern.search(line.text))
 
 
@@ -63,10 +68,10 @@ def shell(session: Session, service: str, *, tty: bool, user: str | None) -> int
 def running_container(session: Session, service: str) -> ObservedContainer:
     """The first running container of a service; the error says whether it is unknown, absent or stopped."""
     observed = session.observe()
-    check_names(observed, (service,))
-    for container in observed.of(service):
-        if container.is_running:
-            return container
+    for name in check_names(observed, (service,)):
+        for container in observed.of(name):
+            if container.is_running:
+                return container
     raise OperationError(
         f"{service} does not run", code="not_running", hint=f"start it with `devenv up {service}`"
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from devenv.project import import_name
+
 if TYPE_CHECKING:
     from devenv.operations.session import Session
 
-TASKS = ("build", "save", "upgrade", "version", "measure", "import")
+TASKS = ("build", "save", "upgrade", "version", "measure")
 
 
 def helper_names(project: str) -> tuple[str, ...]:
     """The names of an environment's helpers; which of them are there the engine knows."""
-    return (*(f"{project}-database-{task}" for task in TASKS), f"{project}-seed-command")
+    tasks = (f"{project}-database-{task}" for task in TASKS)
+    return (*tasks, import_name(project), f"{project}-seed-command")
 
 
 def remove_helpers(session: Session) -> None:

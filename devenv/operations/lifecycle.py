@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
 from devenv.model import Label
+from devenv.operations.beside import Beside
 from devenv.operations.data import forget_older
+from devenv.operations.failures import explained
 from devenv.operations.generations import recover_generation
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.session import configured_ports
-from devenv.operations.up import DEFAULT_TIMEOUT
-from devenv.operations.wait import Ascent
+from devenv.plan import stop_order
 from devenv.project import database_volume
-from devenv.services import backend
+from devenv.services import backend, frontend, taskrunner
+from devenv.services.pods import role_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from devenv.engine.api import LineSink
-    from devenv.engine.observed import ObservedState
+    from devenv.engine.observed import EngineInfo, ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
+    from devenv.model import Project, Service
     from devenv.operations.session import Session
 
 RESTART_SECONDS = 10
+TOGETHER = frozenset({frontend.NAME, backend.NAME, taskrunner.NAME})
+"""They stop at once: none loses anything by the end of another, and the database waits for all of them."""
+ENDED = frozenset({"created", "exited", "dead"})
+"""States in which nothing runs that could be stopped."""
 REMOVED = frozenset({backend.GENERATED})
 """Kinds of volumes that `down --volumes` removes; snapshots and what is kept for `undo` stay."""
 
@@ -68,9 +75,11 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
                 hint="say `devenv down --volumes --yes` if you mean it",
             )
         remove_helpers(session)
-        # Without containers too: an `up` whose seed failed has left its network.
-        if observed.containers or session.workspace.compose_file.exists():
-            session.engine.down(_compose_file(session), _teller(session, "removing"))
+        if observed.containers:
+            _stop(session, observed.containers, removing=True)
+        for network in session.engine.remove_rest(session.identity.project):
+            text = "containers of somebody else are on it, so it stays"
+            session.events.emit(Event(f"network {network}", Status.WARNING, text))
         if observed.containers:
             session.events.emit(Event("containers", Status.DONE, "removed"))
         removed: tuple[str, ...] = ()
@@ -82,6 +91,47 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
                 session.engine.remove_volume(name)
     containers = tuple(one.name for one in observed.containers)
     return DownResult(session.identity.project, containers, removed, current if volumes and data else None)
+
+
+def _stop(session: Session, containers: Sequence[ObservedContainer], *, removing: bool) -> None:
+    """Stop containers, each once those that depend on it have stopped; `removing` each behind its own end.
+
+    The application's own wait for nobody. Compose would remove none before the last has stopped, and takes
+    a third of a second for itself.
+    """
+    doing = "removing" if removing else "stopping"
+    session.events.emit(Event("containers", Status.WORKING, doing))
+    stops: dict[str, list[Beside[None]]] = {}
+    removals = []
+    for turn in stop_order(containers):
+        waits = () if role_of(turn.service) in TOGETHER else turn.after
+        before = [stop for name in waits for stop in stops[name]]
+        own = [one for one in containers if one.service == turn.service]
+        stops[turn.service] = [Beside(_stop_one, session, one, before) for one in own]
+        if removing:
+            pairs = zip(own, stops[turn.service], strict=True)
+            removals += [Beside(_remove_one, session, one, stop) for one, stop in pairs]
+    for last in (*(stop for turn in stops.values() for stop in turn), *removals):
+        last.result()
+
+
+def _stop_one(session: Session, container: ObservedContainer, before: Sequence[Beside[None]]) -> None:
+    for other in before:
+        with suppress(OperationError):  # told where it is waited for itself
+            other.result()
+    if container.state in ENDED:
+        return
+    try:
+        session.engine.stop_container(container.id, None)
+    except OperationError:
+        if session.engine.container_state(container.id) not in {None, *ENDED}:
+            raise
+
+
+def _remove_one(session: Session, container: ObservedContainer, stop: Beside[None]) -> None:
+    stop.result()
+    # A user's own service may keep data in a volume without a name.
+    session.engine.remove_container(container.id, anonymous_volumes=False)
 
 
 def put_data_aside(session: Session, memory: Memory) -> None:
@@ -102,7 +152,7 @@ def stop(session: Session, names: tuple[str, ...]) -> ServicesResult:
         chosen = check_names(observed, names) or running
         wanted = tuple(name for name in chosen if name in running)
         if wanted:
-            session.engine.stop(_compose_file(session), wanted, _teller(session, "stopping"))
+            _stop(session, [one for one in observed.containers if one.service in wanted], removing=False)
             session.events.emit(Event("containers", Status.DONE, "stopped"))
     return ServicesResult(session.identity.project, wanted)
 
@@ -113,45 +163,72 @@ def restart(session: Session, names: tuple[str, ...]) -> ServicesResult:
     with session.workspace.locked(session.events):
         observed = session.observe()
         chosen = check_names(observed, names)
-        memory = session.workspace.recall()
-        ports = configured_ports(session.settings) | dict(memory.ports)
-        project = session.project(ports, memory.generation, info)
+        project = _present(session, info)
+        grace = {service.name: service.stop_grace_period for service in project.services}
         for name in chosen:
             session.events.emit(Event(name, Status.WORKING, "restarting"))
             for container in observed.of(name):
-                session.engine.restart_container(container.id, RESTART_SECONDS)
+                session.engine.restart_container(container.id, round(grace.get(name, RESTART_SECONDS)))
         services = tuple(service for service in project.services if service.name in chosen)
-        Ascent(session.engine, session.observe, services, session.events, DEFAULT_TIMEOUT).run()
+        from devenv.operations.wait import DEFAULT_TIMEOUT, Ascent  # noqa: PLC0415 - not for `down`
+
+        with explained(session, project):
+            Ascent(session.engine, session.observe, services, session.events, DEFAULT_TIMEOUT).run()
     return ServicesResult(session.identity.project, chosen)
 
 
+def restart_rolling(session: Session, names: tuple[str, ...]) -> ServicesResult:
+    """Restart the pods' services, or only those named, one pod after another, out of the balancer meanwhile.
+
+    Raises UsageError in development, where there are no pods, and for a service that no pod has.
+    """
+    info = session.engine.info()
+    if session.shape is None:
+        raise UsageError(
+            "--rolling: expected an environment of production's shape, got one for development",
+            hint="say `devenv restart --rolling --production`, or leave --rolling out",
+        )
+    with session.workspace.locked(session.events):
+        observed = session.observe()
+        project = _present(session, info)
+        chosen = set(check_names(observed, names or (backend.NAME, frontend.NAME)))
+        alone = sorted(name for name in chosen if project.service(name).pod is None)
+        if alone:
+            raise UsageError(f"--rolling: expected services of the pods, got {alone[0]}, which is in none")
+
+        def again(services: tuple[Service, ...]) -> None:
+            for service in services:
+                for container in observed.of(service.name) if service.name in chosen else ():
+                    session.engine.restart_container(container.id, RESTART_SECONDS)
+
+        pods = sorted({one.pod for one in project.services if one.pod and one.name in chosen})
+        from devenv.operations.rolling import Roll  # noqa: PLC0415 - likewise
+        from devenv.operations.wait import DEFAULT_TIMEOUT  # noqa: PLC0415 - likewise
+
+        Roll(session, project, DEFAULT_TIMEOUT).run(pods, again)
+    return ServicesResult(session.identity.project, tuple(sorted(chosen)))
+
+
+def _present(session: Session, info: EngineInfo) -> Project:
+    """The environment as it is defined, on the ports and the data that it has."""
+    memory = session.workspace.recall()
+    ports = configured_ports(session.settings, session.shape) | dict(memory.ports)
+    return session.project(ports, memory.generation, info)
+
+
 def check_names(observed: ObservedState, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, if each is a service that has a container; raises UsageError or OperationError."""
+    """The services of these names that have containers, `backend` being every pod's; raises UsageError or OperationError."""
     known = sorted({container.service for container in observed.containers})
     if names and not known:
         raise OperationError("this environment is not up", code="not_up", hint="bring it up with `devenv up`")
+    chosen: dict[str, None] = {}
     for name in names:
-        if name not in known:
+        found = [one for one in known if name in {one, role_of(one)}]
+        if not found:
             raise UsageError(
                 f'no service called "{name}" has a container; there are {", ".join(known)}',
                 code="unknown_service",
                 hint="`devenv status` shows all services",
             )
-    return names
-
-
-def _compose_file(session: Session) -> Path:
-    """The generated file; without it Compose cannot take anything down."""
-    file = session.workspace.compose_file
-    if not file.exists():
-        raise OperationError(
-            f"{file.relative_to(session.root)} is missing, but containers of this environment exist",
-            code="compose_file_missing",
-            hint="run `devenv up` once: it writes the file anew",
-        )
-    return file
-
-
-def _teller(session: Session, doing: str) -> LineSink:
-    """Passes Compose's own lines on as detail."""
-    return lambda line: session.events.emit(Event("containers", Status.WORKING, doing, line))
+        chosen |= dict.fromkeys(found)
+    return tuple(chosen)

@@ -21,6 +21,9 @@ class Mail:
     sender: str
     recipients: tuple[str, ...]
     text: str
+    html: str = ""
+    received: str = ""
+    """As the catcher writes it, in UTC."""
 
 
 class Mailbox:
@@ -40,27 +43,45 @@ class Mailbox:
             return tuple(self._mailcatcher_mail(row) for row in rows)
         rows = _rows(*self._get("/api/email"))
         if rows is None:
-            raise OperationError(
-                f"the mail catcher on port {self._port} answers neither way of asking for mail",
-                code="mail_unreadable",
-                hint="run the image that devenv.yaml names by default, or `devenv logs mailcatcher`",
-            )
+            raise self._unreadable("asking for mail")
         return tuple(_maildev_mail(row) for row in rows)
 
+    def clear(self) -> None:
+        """Throw all messages away; raises OperationError where the catcher does not answer."""
+        answers = (self._ask("DELETE", path)[0] for path in ("/messages", "/api/email/all"))
+        if not any(status < http.client.BAD_REQUEST for status in answers):
+            raise self._unreadable("clearing it")
+
     def _mailcatcher_mail(self, row: dict[str, Any]) -> Mail:
-        status, body = self._get(f"/messages/{row['id']}.plain")
         return Mail(
             id=str(row["id"]),
             subject=row.get("subject") or "",
             sender=str(row.get("sender") or "").strip("<>"),
             recipients=tuple(str(name).strip("<>") for name in row.get("recipients") or ()),
-            text=body.decode(errors="replace") if status == http.client.OK else "",
+            text=self._part(row, "plain"),
+            html=self._part(row, "html"),
+            received=row.get("created_at") or "",
+        )
+
+    def _part(self, row: dict[str, Any], kind: str) -> str:
+        """One of a message's two bodies, empty where it has none."""
+        status, body = self._get(f"/messages/{row['id']}.{kind}")
+        return body.decode(errors="replace") if status == http.client.OK else ""
+
+    def _unreadable(self, doing: str) -> OperationError:
+        return OperationError(
+            f"the mail catcher on port {self._port} answers neither way of {doing}",
+            code="mail_unreadable",
+            hint="run the image that devenv.yaml names by default, or `devenv logs mailcatcher`",
         )
 
     def _get(self, path: str) -> tuple[int, bytes]:
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self._address, self._port, timeout=TIMEOUT)
         try:
-            connection.request("GET", path, headers={"Accept": "application/json"})
+            connection.request(method, path, headers={"Accept": "application/json"})
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -92,4 +113,6 @@ def _maildev_mail(row: dict[str, Any]) -> Mail:
         sender=next((str(one.get("address", "")) for one in row.get("from") or ()), ""),
         recipients=tuple(str(one.get("address", "")) for one in row.get("to") or ()),
         text=row.get("text") or "",
+        html=row.get("html") or "",
+        received=row.get("time") or "",
     )

@@ -22,7 +22,8 @@ def prepare_mountpoints(session: Session, project: Project) -> None:
         binds = [mount for mount in service.mounts if mount.is_bind]
         for mount in binds:
             if not Path(mount.source).exists():
-                raise session.located(_missing(mount), "backend", "mappings")
+                targets = [mapping.target for mapping in session.settings.backend.mappings]
+                raise session.located(_missing(mount), "backend", "mappings", targets.index(mount.target))
         for mount in service.mounts:
             for bind in binds:
                 below = _below(mount, bind)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError
+from devenv.operations.beside import Beside
 from devenv.operations.data import Data, branch_seed, forget_older, remember_branch
-from devenv.operations.generations import next_generation, recover_generation
-from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.exclusive import exclusive
+from devenv.operations.generations import next_generation
+from devenv.operations.images import obtain, seed_images
 from devenv.operations.pool import ready_pool
 from devenv.operations.spare import prepare_spare, spare_data
 from devenv.operations.switch import Discarded, measure, switch_to_spare, switch_volume
-from devenv.operations.up import obtain, seed_images
 from devenv.project import database_volume
 from devenv.render.compose import MARK
 from devenv.services import mysql
@@ -58,28 +58,27 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
     there is one; with `spare`, or where the settings say so, one is started for the next reset.
     """
     begun = time.monotonic()
-    refuse_foreign_server(session)
-    info = session.engine.info()
-    session.workspace.prepare()
-    with session.workspace.locked(session.events):
-        observed = session.observe()
-        memory = recover_generation(session, observed)
+    with exclusive(session) as turn:
+        info, observed, memory = turn.info, turn.observed, turn.memory
         # Asking the server takes as long as making the branch: both at once.
-        discarded = ThreadPoolExecutor(1).submit(measure, session, observed, memory)
+        discarded = Beside(measure, session, observed, memory)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory, seed_images(session, project))
         ready_pool(session, observed)
         started = spare_data(session, observed, images)
         if started is not None:
             project = project_on(session, info, observed, memory, memory.spare)
-        text = session.render(project, images, info)
+
+        def write_file() -> None:
+            session.workspace.write_compose_file(session.render(project, images, info), MARK)
+
         if not session.workspace.compose_file.exists():
-            session.workspace.write_compose_file(text, MARK)
+            write_file()
         data = _take_into_use(session, started, memory) or branch_seed(session, project, images)
-        session.workspace.write_compose_file(text, MARK)
         former = discarded.result()
         switch = switch_volume if started is None else switch_to_spare
-        running = switch(session, observed, project)
+        # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.
+        running = switch(session, observed, project, meanwhile=write_file)
         seconds = time.monotonic() - begun
         forget_older(session, observed)
         if spare or session.settings.database.spare:
@@ -107,11 +106,8 @@ def _take_into_use(session: Session, spare: Data | None, memory: Memory) -> Data
 def undo(session: Session) -> UndoResult:
     """Bring back the data that the last reset, import or restore put aside; a second undo undoes that."""
     begun = time.monotonic()
-    refuse_foreign_server(session)
-    info = session.engine.info()
-    with session.workspace.locked(session.events):
-        observed = session.observe()
-        memory = recover_generation(session, observed)
+    with exclusive(session) as turn:
+        info, observed, memory = turn.info, turn.observed, turn.memory
         generation, snapshot = _last_former(session, observed, memory)
         project = project_on(session, info, observed, memory, generation)
         images = obtain(session, project, memory, {mysql.IMAGE})

@@ -19,10 +19,10 @@ from devenv.events import Event, Status
 from devenv.model import Label
 from devenv.operations.generations import recover_generation
 from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import wait_until_answers
-from devenv.operations.up import obtain
 from devenv.project import database_volume, labels
 from devenv.services import mysql
 

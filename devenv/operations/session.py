@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from devenv.database.seed import SeedStep, expand, seed_inputs
+from devenv.database.seed import SeedStep, content_hash, expand, seed_inputs
 from devenv.environments.caller import caller
+from devenv.environments.hashes import ContentHashes
 from devenv.environments.ports import PortChoice, choose_ports, find_free_port, holder_of
-from devenv.errors import DevenvError, RefusedError
+from devenv.errors import DevenvError, RefusedError, SeedError
 from devenv.images.obtain import Bootstrap, ImageOrder, Obtained
 from devenv.model import Label, Project
-from devenv.project import Identity, assemble, spare_name
+from devenv.project import Identity, assemble, import_name, scaled, spare_name
 from devenv.render import compose
 from devenv.services import mysql
 from devenv.services.placement import Placement
+from devenv.services.pods import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from devenv.config.document import Document
-    from devenv.config.settings import Settings
+    from devenv.config.settings import SeedCommand, SeedFile, Settings
     from devenv.engine.api import Engine
     from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.environments.workspace import Memory, Workspace
     from devenv.events import EventSink
+
+BESIDE = 10000
+"""So much higher are the ports of production's database and mail catcher than development's."""
+BALANCER_UID = 10001
+"""Who runs the load balancer where root runs devenv; its key is then this user's."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +44,27 @@ class Session:
 
     root: Path
     settings: Settings
-    document: Document
+    read_document: Callable[[], Document]
     identity: Identity
     workspace: Workspace
     engine: Engine
     events: EventSink
     bootstrap: Bootstrap
+    sources: str
+    """Digest of all that the settings come from."""
+    shape: Shape | None = None
+    """Production's; None is development."""
+    is_mapped: bool = True
+    """Whether development's containers see the code of this machine; else it is in their images."""
+
+    @cached_property
+    def document(self) -> Document:
+        """What was written and where; read only when somebody asks for a place: then something is wrong."""
+        return self.read_document()
 
     @property
     def mapped_folders(self) -> tuple[Path, ...]:
-        """Folders of this machine that containers see live."""
+        """Folders of this machine that development's containers see live: the code, for whoever asks what it is."""
         return tuple(
             self.root / Path(mapping.source).expanduser() for mapping in self.settings.backend.mappings
         )
@@ -53,14 +74,15 @@ class Session:
         return ImageOrder(
             images=images.images,
             policy=self.settings.images,
-            mapped=self.mapped_folders,
+            mapped=self.mapped_folders if self.is_mapped and not self.shape else (),
             rebuild=rebuild,
             pulled=memory.pulled,
         )
 
     def observe(self) -> ObservedState:
         """What the engine has of this environment; refuses another folder's of the same name."""
-        observed = _spare_apart(self.engine.observe(self.identity.project), self.identity.project)
+        project = self.identity.project
+        observed = self.engine.observe(project).with_spare(spare_name(project)).without(import_name(project))
         for container in observed.containers:
             owner = container.labels.get(Label.WORKTREE)
             if owner is not None and owner != self.identity.worktree and Path(owner).is_dir():
@@ -84,23 +106,36 @@ class Session:
             if holder.project != self.identity.project
         }
         return choose_ports(
-            configured_ports(self.settings),
+            configured_ports(self.settings, self.shape),
             memory.ports,
             own,
             lambda port: holder_of(port, holders, self.settings.bind),
             find_free_port,
         )
 
-    def project(self, ports: Mapping[str, int], generation: int, info: EngineInfo) -> Project:
-        """The environment as it is defined, on these ports and on this generation of the data."""
+    def project(
+        self,
+        ports: Mapping[str, int],
+        generation: int,
+        info: EngineInfo,
+        scale: Mapping[str, int] | None = None,
+    ) -> Project:
+        """The environment as it is defined, on these ports and on this generation of the data.
+
+        `scale` is how many there are to be of a service; None means as `devenv scale` left it.
+        """
         placement = Placement(
             root=str(self.root),
             home=str(Path.home()),
             user=user_of_mappings(info),
             ports=ports,
             seed_marker=str(self.workspace.marker_file),
+            secret_key=self.workspace.secret_key() if self.shape else "",
+            balancer_folder=str(self.workspace.balancer_folder),
+            balancer_user=user_of_balancer(info),
         )
-        return assemble(self.settings, self.identity, placement, generation)
+        project = assemble(self.settings, self.identity, placement, generation, self.shape)
+        return scaled(project, self.workspace.recall().scale if scale is None else scale)
 
     def render(self, project: Project, images: Mapping[str, Obtained], info: EngineInfo) -> str:
         """The Compose file's text."""
@@ -109,39 +144,96 @@ class Session:
 
     def seed_steps(self) -> tuple[SeedStep, ...]:
         """The seed's steps; raises SeedError for a pattern without a file."""
-        return expand(self.settings.database.seed, self.root, self.settings.database.databases[0])
+        with self.seed_located():
+            return expand(self.settings.database.seed, self.root, self.settings.database.databases[0])
+
+    @contextmanager
+    def seed_located(self) -> Iterator[None]:
+        """Errors of the seed leave with the place of the step in `devenv.yaml`."""
+        try:
+            yield
+        except SeedError as error:
+            about = (error.detail.get("command"), error.detail.get("pattern"))
+            steps = self.settings.database.seed
+            found = [number for number, step in enumerate(steps) if _words(step) in about]
+            self.located(error, "database", "seed", *found[:1])
+            raise
 
     def seed_inputs(self, steps: tuple[SeedStep, ...], image: str) -> dict[str, str]:
         """All that decides what the seed's data would be now."""
         database = self.settings.database
         options = (*mysql.server_flags(self.settings), database.root_password, *database.databases)
-        return seed_inputs(steps, self.mapped_folders, image, options)
+        hashes = ContentHashes(self.workspace.folder / "hashes.json")
+        return seed_inputs(
+            steps, self.mapped_folders, image, options, lambda path: hashes.of(path, content_hash)
+        )
 
     def located(self, error: DevenvError, *path: str | int) -> DevenvError:
-        """The error with the place in `devenv.yaml` that it is about."""
-        error.where = error.where or str(self.document.position_of(path))
+        """The error with the place in `devenv.yaml` that it is about: the nearest that somebody wrote."""
+        error.where = error.where or str(self.document.written_position_of(path))
         return error
 
 
-def _spare_apart(observed: ObservedState, project: str) -> ObservedState:
-    """The same state with the database's spare in its own place."""
-    name = spare_name(project)
-    return replace(
-        observed,
-        containers=tuple(one for one in observed.containers if one.name != name),
-        spare=next((one for one in observed.containers if one.name == name), None),
-    )
+def _words(step: SeedFile | SeedCommand) -> str:
+    """What an error of the seed calls a step."""
+    return str(getattr(step, "run", None) or getattr(step, "file", ""))
 
 
-def configured_ports(settings: Settings) -> dict[str, int]:
+def configured_ports(settings: Settings, shape: Shape | None = None) -> dict[str, int]:
     """The published ports by configuration key, in the order in which they are shown."""
-    return {
-        "frontend.port": settings.frontend.port,
-        "backend.port": settings.backend.port,
+    data = {
         "mail.port": settings.mail.port,
         "mail.smtp_port": settings.mail.smtp_port,
         "database.port": settings.database.port,
     }
+    development = {
+        "frontend.port": settings.frontend.port,
+        "backend.port": settings.backend.port,
+        **data,
+    }
+    if shape is None:
+        return development
+    entrance = {"production.port": settings.production.port}
+    if shape.tls:
+        entrance["production.tls_port"] = settings.production.tls_port
+    wanted = entrance | {key: _beside(port) for key, port in data.items()}
+    return {key: _apart(port, development.values()) for key, port in wanted.items()}
+
+
+def shape_of(
+    settings: Settings, memory: Memory, *, asked: bool, pods: int | None = None, tls: bool | None = None
+) -> Shape | None:
+    """Production's shape where it is asked for or was before, else None.
+
+    What is asked for now comes before what was asked for then, and that before what is configured.
+    """
+    if not (asked or memory.production):
+        return None
+    configured = settings.production
+    https = next((one for one in (tls, memory.tls) if one is not None), configured.tls)
+    return Shape(pods or memory.pods or configured.pods, https)
+
+
+def remembered(shape: Shape | None, settings: Settings) -> dict[str, Any]:
+    """A shape as the workspace remembers it: what is as configured may be configured otherwise later."""
+    if shape is None:
+        return {}
+    configured = settings.production
+    return {
+        "production": True,
+        "pods": 0 if shape.pods == configured.pods else shape.pods,
+        "tls": None if shape.tls == configured.tls else shape.tls,
+    }
+
+
+def _beside(port: int) -> int:
+    """Production's, next to development's."""
+    return port + BESIDE if port + BESIDE < 2**16 else port - BESIDE
+
+
+def _apart(port: int, taken: Collection[int]) -> int:
+    """The port, or the next that development does not want."""
+    return next(one for one in count(port) if one not in taken)
 
 
 def user_of_mappings(info: EngineInfo) -> str | None:
@@ -154,6 +246,12 @@ def user_of_mappings(info: EngineInfo) -> str | None:
         return "0:0"
     ids = caller()
     return None if ids is None else f"{ids[0]}:{ids[1]}"
+
+
+def user_of_balancer(info: EngineInfo) -> str | None:
+    """Who runs the load balancer: who may read its key, but never root on the engine's machine."""
+    user = user_of_mappings(info)
+    return f"{BALANCER_UID}:{BALANCER_UID}" if user == "0:0" and not info.rootless else user
 
 
 def with_events(session: Session, events: EventSink) -> Session:

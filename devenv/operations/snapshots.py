@@ -16,12 +16,12 @@ from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
 from devenv.operations.data import forget_older, make_branch, remember_branch
-from devenv.operations.generations import next_generation, recover_generation
-from devenv.operations.guard import refuse_foreign_server
+from devenv.operations.exclusive import exclusive
+from devenv.operations.generations import next_generation
+from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import Discarded, measure, switch_volume
-from devenv.operations.up import obtain
 from devenv.project import database_volume
 from devenv.render.compose import MARK
 from devenv.services import mysql
@@ -108,12 +108,8 @@ def restore(session: Session, reference: str) -> RestoreResult:
     switched: the snapshot stays as it is, and where the upgrade fails the data in use are those before.
     """
     begun = time.monotonic()
-    refuse_foreign_server(session)
-    info = session.engine.info()
-    session.workspace.prepare()
-    with session.workspace.locked(session.events):
-        observed = session.observe()
-        memory = recover_generation(session, observed)
+    with exclusive(session) as turn:
+        info, observed, memory = turn.info, turn.observed, turn.memory
         snapshot = resolve(_store(session).all(), reference, session.identity.project)
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory, {mysql.IMAGE})
@@ -201,7 +197,7 @@ def _branch(
     choice = make_branch(session, store, project, snapshot)
     if not upgrades:
         return choice.driver.name
-    volume = next(volume.name for volume in project.volumes if volume.key == "database")
+    volume = project.volume(mysql.VOLUME).name
     session.events.emit(Event("database", Status.WORKING, f"upgrading a branch from MySQL {snapshot.server}"))
     try:
         capture.settle(

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from devenv.database.branches import BRANCH_DRIVER, remove_branch
+from devenv.database.branches import remove_branch
 from devenv.database.seed import seed_key
 from devenv.database.snapshots import Key, SnapshotStore
 from devenv.errors import DevenvError
-from devenv.events import Event, Status
+from devenv.events import Event, Phase, Status
+from devenv.model import Label
 from devenv.operations.data import Data, make_branch
 from devenv.operations.generations import next_generation
 from devenv.project import database_volume, spare_name
@@ -42,7 +43,7 @@ def usable_driver(observed: ObservedState, volume: str, snapshot_key: str) -> st
     if not alike or spare.volumes.get(mysql.DATA_DIRECTORY) != volume:
         return None
     labels = next((one.labels for one in observed.volumes if one.name == volume), {})
-    return labels.get(BRANCH_DRIVER) if labels.get(Key.KEY) == snapshot_key else None
+    return labels.get(Label.DRIVER) if labels.get(Key.KEY) == snapshot_key else None
 
 
 def spare_data(session: Session, observed: ObservedState, images: Mapping[str, Obtained]) -> Data | None:
@@ -80,6 +81,7 @@ def _prepare(session: Session, info: EngineInfo, images: Mapping[str, Obtained])
     memory = session.workspace.recall()
     if usable_driver(observed, database_volume(session.identity.project, memory.spare), snapshot.key):
         return
+    session.events.emit(Event("spare", Status.WORKING, "starting", phase=Phase.SPARE))
     discard_spare(session, observed)
     generation = next_generation(session, observed)
     ports = session.workspace.recall().ports

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from devenv.database.ready import wait_for_greeting
 from devenv.database.server import Server
 from devenv.events import Event, Status
-from devenv.operations.up import DEFAULT_TIMEOUT
-from devenv.operations.wait import Ascent
 from devenv.services import mysql
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from devenv.engine.observed import ObservedContainer, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.model import Project
@@ -30,13 +30,20 @@ class Discarded:
     bytes: int | None
 
 
-def switch_volume(session: Session, observed: ObservedState, project: Project) -> bool:
+def _nothing() -> None:
+    """What there is to do meanwhile, for most."""
+
+
+def switch_volume(
+    session: Session, observed: ObservedState, project: Project, meanwhile: Callable[[], None] = _nothing
+) -> bool:
     """Let the database run on the project's volume; False where it does not run and nothing was to do.
 
     The old server is killed, not stopped: what it would still write belongs to data that are put aside as
     they were at its last commit. Only its container changes, so backend and taskrunner reconnect.
+    `meanwhile` is called while the new server starts.
     """
-    volume = next(volume.name for volume in project.volumes if volume.key == "database")
+    volume = project.volume(mysql.VOLUME).name
     running = [container for container in observed.of(mysql.NAME) if container.is_running]
     for container in observed.of(mysql.NAME):
         old = container.volumes.get(mysql.DATA_DIRECTORY, "")
@@ -44,6 +51,7 @@ def switch_volume(session: Session, observed: ObservedState, project: Project) -
             new_id = session.engine.replace_container(container.id, {old: volume})
             if container.is_running:
                 session.engine.start_container(new_id)
+    meanwhile()
     if not running:
         return False
     session.events.emit(Event(mysql.NAME, Status.WORKING, "starting on the other data"))
@@ -51,11 +59,25 @@ def switch_volume(session: Session, observed: ObservedState, project: Project) -
     return True
 
 
-def switch_to_spare(session: Session, observed: ObservedState, project: Project) -> bool:
+def switch_to_spare(
+    session: Session, observed: ObservedState, project: Project, meanwhile: Callable[[], None] = _nothing
+) -> bool:
     """Put the spare in the place of the running database; its data are the project's already. Always True."""
     assert observed.spare is not None
+    return switch_to_copy(session, observed, project, observed.spare.id, meanwhile)
+
+
+def switch_to_copy(
+    session: Session,
+    observed: ObservedState,
+    project: Project,
+    copy: str,
+    meanwhile: Callable[[], None] = _nothing,
+) -> bool:
+    """Put a copy of the running database's container in its place, with the data that it has. Always True."""
     current = next(container for container in observed.of(mysql.NAME) if container.is_running)
-    session.engine.substitute_container(current.id, observed.spare.id)
+    session.engine.substitute_container(current.id, copy)
+    meanwhile()
     wait_until_answers(session, project, current)
     return True
 
@@ -67,6 +89,8 @@ def wait_until_answers(session: Session, project: Project, container: ObservedCo
         session.settings.bind, port, GREETING_SECONDS, lambda: _died(session)
     ):
         # The long way, which ends with the reason: no published port, or no greeting.
+        from devenv.operations.wait import DEFAULT_TIMEOUT, Ascent  # noqa: PLC0415 - a reset seldom needs it
+
         service = project.service(mysql.NAME)
         Ascent(session.engine, session.observe, (service,), session.events, DEFAULT_TIMEOUT).run()
     session.events.emit(Event(mysql.NAME, Status.DONE, "answers"))

@@ -21,11 +21,11 @@ from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
 from devenv.operations.generations import recover_generation
+from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.save import remove_unsealed
 from devenv.operations.snapshots import image_version, refuse_unfit
-from devenv.operations.up import obtain
 from devenv.project import labels
 from devenv.services import mysql
 

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from devenv.database.seed import RunCommand
-from devenv.errors import UsageError
-from devenv.events import Event, Status
-from devenv.images.obtain import Obtained, obtain_all, resolve_all
+from devenv.errors import OperationError, UsageError
+from devenv.events import Event, Phase, Status
+from devenv.images.obtain import Obtained, resolve_all
 from devenv.images.resolve import Action, Resolution, Source
-from devenv.operations.data import branch_seed
+from devenv.model import needed_by
+from devenv.operations import steady
+from devenv.operations.balancer import write_files
+from devenv.operations.beside import Beside
+from devenv.operations.data import branch_seed, initialise_ahead, is_prepared
+from devenv.operations.failures import explained
 from devenv.operations.generations import generation_in_use, next_generation, recover_generation
+from devenv.operations.images import obtain, seed_services
+from devenv.operations.leftovers import remove_helpers
 from devenv.operations.mountpoints import prepare_mountpoints
 from devenv.operations.pool import ready_pool
+from devenv.operations.recording import Recorder
+from devenv.operations.report import UpResult, images_in_use, report
+from devenv.operations.rolling import make_way, settle
+from devenv.operations.session import remembered
 from devenv.operations.spare import discard_spare, prepare_spare
-from devenv.operations.status import StatusReport, report
-from devenv.operations.wait import Ascent
+from devenv.operations.wait import DEFAULT_TIMEOUT, Ascent
 from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
 from devenv.render.compose import MARK, specs
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from devenv.config.document import KeyPath
     from devenv.engine.api import LineSink
@@ -32,8 +41,6 @@ if TYPE_CHECKING:
     from devenv.environments.workspace import Memory
     from devenv.model import Project, Service
     from devenv.operations.session import Session
-
-DEFAULT_TIMEOUT = 180.0
 
 
 @dataclass(frozen=True)
@@ -45,37 +52,46 @@ class UpOptions:
     timeout: float = DEFAULT_TIMEOUT
 
 
-@dataclass(frozen=True)
-class UpResult:
-    """What was done and what runs now."""
-
-    plan: Plan
-    status: StatusReport
-    ports: tuple[PortChoice, ...]
-    seconds: float
-
-
-def up(session: Session, options: UpOptions) -> UpResult:
+def up(session: Session, options: UpOptions, recorder: Recorder | None = None) -> UpResult:
     """Every selected service runs and is healthy when this returns.
 
     Killed at any point it leaves what runs as it is, and the next `up` goes on from there.
+    The recorder knows afterwards where the time went, also of a start that failed.
     """
-    begun = time.monotonic()
+    recorder = recorder or Recorder()
+    with recorder.recording(session) as recorded:
+        return _up(recorded, options, recorder)
+
+
+def _up(session: Session, options: UpOptions, recorder: Recorder) -> UpResult:
     info = session.engine.info()
     session.workspace.prepare()
+    if session.shape is not None:
+        session.workspace.make_secret_key()
     with session.workspace.locked(session.events):
-        desired = _Desired.of(session, info, options)
+        desired = _Desired.of(session, info, options, recorder)
+        if session.shape is not None:
+            write_files(session, desired.project)
         prepare_mountpoints(session, desired.project)
         ready_pool(session, desired.observed, new_data=desired.seed is not None)
-        plan = _converge(session, desired)
-        observed = Ascent(
-            session.engine, session.observe, desired.services, session.events, options.timeout
-        ).run()
+        with explained(session, desired.project):
+            plan = _converge(session, desired, options.timeout)
+            observe = recorder.watching(session.observe)
+            observed = Ascent(
+                session.engine, observe, desired.services, session.events, options.timeout
+            ).run()
+        if session.shape is not None:
+            settle(session, desired.services, observed)
         has_database = any(service.name == mysql.NAME for service in desired.services)
         if session.settings.database.spare and has_database and observed.spare is None:
+            remove_helpers(session)
             prepare_spare(session, info, desired.images)
-        result = report(session, desired.project, observed, session.workspace.recall())
-    return UpResult(plan, result, desired.ports, time.monotonic() - begun)
+        in_use = session.engine.images(images_in_use(observed))
+        result = report(desired.project, observed, session.workspace.recall(), in_use)
+        # Whether the balancer sends requests to the pods only it itself can say: that is the long way.
+        if not options.services and session.shape is None and result.state == "healthy":
+            steady.keep(session, desired.project, desired.images, desired.specs, desired.ports)
+    return UpResult(plan, result, desired.ports, recorder.seconds)
 
 
 def dry_run(session: Session, options: UpOptions) -> Plan:
@@ -123,13 +139,13 @@ def seed_cause(observed: ObservedState, memory: Memory, project: Project) -> str
     if memory.generation == 0:
         return "there are no data yet"
     names = {volume.name for volume in observed.volumes}
-    wanted = next(volume.name for volume in project.volumes if volume.key == "database")
+    wanted = project.volume(mysql.VOLUME).name
     return None if wanted in names else f"its volume {wanted} is gone"
 
 
 def on_other_data(observed: ObservedState, project: Project) -> tuple[str, ...]:
     """Ids of the database's containers on another volume than the project's: Compose does not replace them."""
-    wanted = next(volume.name for volume in project.volumes if volume.key == "database")
+    wanted = project.volume(mysql.VOLUME).name
     return tuple(
         container.id
         for container in observed.of(mysql.NAME)
@@ -148,9 +164,11 @@ class _Desired:
     ports: tuple[PortChoice, ...]
     observed: ObservedState
     seed: str | None
+    text: str
+    specs: Mapping[str, str]
 
     @classmethod
-    def of(cls, session: Session, info: EngineInfo, options: UpOptions) -> _Desired:
+    def of(cls, session: Session, info: EngineInfo, options: UpOptions, recorder: Recorder) -> _Desired:
         observed = session.observe()
         memory = recover_generation(session, observed)
         ports = session.choose_ports(observed, memory)
@@ -161,58 +179,30 @@ class _Desired:
         seed = seed_cause(observed, memory, project) if mysql.NAME in names else None
         if seed is not None:
             project = session.project(chosen, next_generation(session, observed), info)
-            names |= seed_services(session)
+            names |= {one.name for one in seed_services(session, project)}
         wanted = {service.image for service in project.services if service.name in names}
-        services = _selected(project, options.services)
-        images = obtain(session, project, memory, wanted, rebuild=options.rebuild)
-        session.workspace.remember(project=session.identity.project, ports=chosen)
-        return cls(info, project, services, images, ports, observed, seed)
+        services = recorder.services = _selected(project, options.services)
+
+        def arrived(image: Obtained) -> None:
+            if seed is not None and image.key == mysql.IMAGE:
+                initialise_ahead(session, project, image)
+
+        images = obtain(session, project, memory, wanted, rebuild=options.rebuild, arrived=arrived)
+        session.workspace.remember(
+            project=session.identity.project, ports=chosen, **remembered(session.shape, session.settings)
+        )
+        text = session.render(project, images, info)
+        return cls(info, project, services, images, ports, observed, seed, text, specs(text))
 
 
-def seed_services(session: Session) -> set[str]:
-    """The services in which the seed runs commands."""
-    return {step.service for step in session.seed_steps() if isinstance(step, RunCommand)}
-
-
-def seed_images(session: Session, project: Project) -> set[str]:
-    """The images that making the seed's data takes: the database's, and those of services that run commands."""
-    return {mysql.IMAGE, *(project.service(name).image for name in seed_services(session))}
-
-
-def obtain(
-    session: Session,
-    project: Project,
-    memory: Memory,
-    wanted: Collection[str] | None = None,
-    *,
-    rebuild: bool = False,
-) -> Mapping[str, Obtained]:
-    """The wanted images of the project (None means all), fetched or built where they are missing.
-
-    The others are named as they would be used, but need not be on the machine.
-    """
-    order = session.image_order(project, memory, rebuild=rebuild)
-    resolutions = resolve_all(session.engine, order)
-    needed = [one for one in resolutions if wanted is None or one.key in wanted]
-    images = {
-        one.key: Obtained(one.key, one.reference, one.source or Source.PRESENT, "") for one in resolutions
-    }
-    images |= obtain_all(session.engine, order, needed, session.bootstrap, session.events)
-    pulled = {*memory.pulled, *(one.reference for one in images.values() if one.source is Source.PULLED)}
-    if pulled != set(memory.pulled):
-        session.workspace.remember(pulled=tuple(sorted(pulled)))
-    return images
-
-
-def _converge(session: Session, desired: _Desired) -> Plan:
+def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     """Write the file, seed, and let Compose create what the plan says."""
-    text = session.render(desired.project, desired.images, desired.info)
-    file_changed = session.workspace.write_compose_file(text, MARK)
+    file_changed = session.workspace.write_compose_file(desired.text, MARK)
     elsewhere = on_other_data(desired.observed, desired.project)
     plan = plan_up(
         desired.services,
         desired.observed,
-        specs(text),
+        desired.specs,
         {
             service.name: desired.images[service.image].id
             for service in desired.services
@@ -223,14 +213,24 @@ def _converge(session: Session, desired: _Desired) -> Plan:
     )
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
     if desired.seed is not None:
+        remove_helpers(session)
+        starts = () if is_prepared(session, desired.images) else _start_ahead(session, desired)
         branch_seed(session, desired.project, desired.images)
+        for start in starts:
+            with suppress(OperationError):  # it is started again, and then what is wrong with it is said
+                start.result()
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
-        # Compose would take it for one replica too many, and choose by itself which of the two goes.
+        # Compose would take them for replicas too many, and choose by itself which of them go.
+        remove_helpers(session)
         discard_spare(session, desired.observed)
         for identity in elsewhere if mysql.NAME in names else ():
             session.engine.remove_container(identity)
-        session.engine.create(session.workspace.compose_file, names, _teller(session))
+        if session.shape is not None:
+            make_way(session, desired.project, desired.observed, plan, timeout)
+        tell = _teller(session)
+        tell("")
+        session.engine.create(session.workspace.compose_file, names, tell)
         session.events.emit(Event("containers", Status.DONE, "created"))
     for step in plan.steps:
         if step.action == "restart":
@@ -239,26 +239,48 @@ def _converge(session: Session, desired: _Desired) -> Plan:
     return plan
 
 
+def _start_ahead(session: Session, desired: _Desired) -> tuple[Beside[None], ...]:
+    """Let what needs no database start while that is seeded.
+
+    Compose makes all volumes of the project with them, so this is over before the database's is made.
+    """
+    free = [
+        one
+        for one in desired.services
+        if mysql.NAME not in {one.name, *needed_by(one.name, desired.services)}
+    ]
+    if not free:
+        return ()
+    names = [one.name for one in free]
+    session.engine.create(session.workspace.compose_file, names, _teller(session))
+    first = {one.name for one in free if not one.depends_on}
+    made = [one for one in session.observe().containers if one.service in first and one.state == "created"]
+    return tuple(Beside(session.engine.start_container, one.id) for one in made)
+
+
 def _restart_unhealthy(session: Session, observed: ObservedState) -> None:
     for container in observed.containers:
         if container.health == "unhealthy" and container.is_running:
-            session.events.emit(Event(container.service, Status.WORKING, "restarting: it is unhealthy"))
+            text = "restarting: it is unhealthy"
+            session.events.emit(Event(container.service, Status.WORKING, text, phase=Phase.START))
             session.engine.restart_container(container.id, 10)
 
 
 def _teller(session: Session) -> LineSink:
     """Passes Compose's own lines on as detail."""
-    return lambda line: session.events.emit(Event("containers", Status.WORKING, "creating", line))
+    return lambda line: session.events.emit(
+        Event("containers", Status.WORKING, "creating", line, Phase.CREATE)
+    )
 
 
 def _selected(project: Project, names: Sequence[str]) -> tuple[Service, ...]:
-    unknown = [name for name in names if name not in project.service_names]
+    unknown = [name for name in names if not project.named(name)]
     if unknown:
         raise UsageError(
             f'no service is called "{unknown[0]}"; there are {", ".join(project.service_names)}',
             code="unknown_service",
         )
-    return selected(project, names)
+    return selected(project, [one.name for name in names for one in project.named(name)])
 
 
 def _image_step(resolution: Resolution) -> Step:

@@ -64,7 +64,7 @@ def assert_said(found: Outcome, code: int, out: str, err: str = "") -> None:
 def test_up_from_nothing(shop: Shop) -> None:
     found = shop.run("up").ok()
     assert shown(found.out) == block(HEALTHY_TABLE) + "\n\nshop is healthy after 0.3 s (7 steps)"
-    lines = found.err.splitlines()
+    lines = shown(found.err).splitlines()
     pulls = [line for line in lines if "image" in line]
     assert sorted(pulls) == sorted(
         line
@@ -78,20 +78,24 @@ def test_up_from_nothing(shop: Shop) -> None:
         )
     )
     assert [line for line in lines if line not in pulls] == block("""
+        .. database: preparing an empty server, once for all seeds
         .. database: initialising an empty data directory
+        .. database: sealing the snapshot
+        .. containers: creating
+        .. database: seeding
+        .. database: going on from snapshot <key>
         .. database: seed 1 of 2: seed.sql
         .. database: seed 2 of 2: backend: python manage.py migrate
         .. database: sealing the snapshot
+        .. database: branching off snapshot <key>
         ok database: seeded in 0.0 s (reflink)
-        .. containers: creating
         ok containers: created
         .. databasemaster: starting
-        .. mailcatcher: starting
-        .. backend: waiting for databasemaster, mailcatcher
-        .. taskrunner: waiting for databasemaster, mailcatcher
+        ok mailcatcher: healthy
+        .. backend: waiting for databasemaster
+        .. taskrunner: waiting for databasemaster
         .. frontend: waiting for backend
         ok databasemaster: healthy
-        ok mailcatcher: healthy
         .. backend: starting
         .. taskrunner: starting
         ok backend: healthy
@@ -114,7 +118,8 @@ def test_up_verbose_shows_what_compose_says(shop: Shop) -> None:
 def test_up_as_json(shop: Shop) -> None:
     found = shop.run("up", "mailcatcher", "--json").ok()
     assert (found.json["schema"], found.json["ok"], found.json["errors"]) == ("devenv.up/1", True, [])
-    assert list(found.data) == ["plan", "status", "ports", "seconds"]
+    assert list(found.data) == ["plan", "status", "ports", "seconds", "profile"]
+    assert found.data["profile"] is None
     assert found.data["plan"]["steps"][-1] == {
         "resource": "mailcatcher",
         "action": "create and start",
@@ -162,13 +167,14 @@ def test_up_that_fails(shop: Shop) -> None:
     found = shop.run("up")
     assert (found.code, found.out) == (4, "")
     assert (
-        found.err.splitlines()[-6:]
+        found.err.splitlines()[-7:]
         == block("""
         XX backend: is unhealthy
-        error: backend is unhealthy
+        error: devenv.yaml:5:1: backend is unhealthy
           last probe: exit status 22
           probe: OperationalError: no database
           log: Booting worker
+          therefore: frontend was not started: it depends on backend
         hint: read on with `devenv logs backend`; after mending the cause, `devenv up` goes on
     """).splitlines()
     )
@@ -211,7 +217,7 @@ def test_status_as_json(shop: Shop) -> None:
     shop.up()
     found = shop.run("status", "--json").ok()
     assert found.json["schema"] == "devenv.status/1"
-    assert list(found.data) == ["environment", "project", "state", "services", "database"]
+    assert list(found.data) == ["environment", "project", "state", "services", "database", "authority"]
     assert list(found.data["services"][0]) == [
         "name",
         "state",
@@ -221,6 +227,7 @@ def test_status_as_json(shop: Shop) -> None:
         "replicas",
         "ports",
         "since",
+        "restarts",
     ]
     assert found.out.count("\n") == 1
 
@@ -489,6 +496,7 @@ def test_reset_db(shop: Shop) -> None:
         discarded: 12 tables, 3.0 MB, put aside in shop_database_1; `devenv undo` brings it back
         """,
         """
+        .. database: branching off snapshot <key>
         ok database: branched off snapshot <key> in 0.0 s (reflink)
         .. databasemaster: starting on the other data
         ok databasemaster: answers
@@ -647,7 +655,7 @@ def test_doctor_fails_where_something_is_wrong(shop: Shop) -> None:
     found = shop.run("doctor", "--json")
     assert (found.code, found.json["ok"], found.json["schema"]) == (1, False, "devenv.doctor/1")
     assert found.data["checks"] == [
-        {"name": "engine", "verdict": "failed", "text": "no engine", "fix": "start it"}
+        {"name": "engine", "verdict": "failed", "text": "no engine", "fix": "start it", "where": None}
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
+from devenv.project import scaled
 from tests.samples import container, observed, project
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ def plan(
     elsewhere: tuple[str, ...] = (),
     file_changed: bool = False,
     only: tuple[str, ...] = (),
+    scale: dict[str, int] | None = None,
     **sections: Any,
 ) -> str:
     """The plan for these containers; every definition and image is what they were made of."""
-    shop = project(**sections)
+    shop = scaled(project(**sections), scale or {})
     return str(
         plan_up(
             selected(shop, only),
@@ -119,6 +121,17 @@ def test_fewer_replicas_are_wanted() -> None:
 
 def test_no_replica_is_wanted() -> None:
     assert plan(*ALL, taskrunner={"replicas": 0}) == "[1] taskrunner: remove 1 of 1, 0 of it are wanted"
+
+
+def test_a_scale_is_named_as_the_cause() -> None:
+    assert plan(*ALL, scale={"taskrunner": 3}) == block("""
+        [1] taskrunner 2: create and start, it has no container, and `devenv scale` asked for 3
+        [2] taskrunner 3: create and start, it has no container, and `devenv scale` asked for 3
+    """)
+    extra = (container("taskrunner", 2), container("taskrunner", 3))
+    assert plan(*ALL, *extra, scale={"taskrunner": 2}, taskrunner={"replicas": 5}) == (
+        "[1] taskrunner: remove 1 of 3, `devenv scale` asked for 2"
+    )
 
 
 def test_a_replica_in_the_middle_is_missing() -> None:
@@ -214,3 +227,28 @@ def test_what_is_no_longer_defined_is_removed() -> None:
         "cache: remove, it is no longer defined",
     ]
     assert plan_orphans(project(), observed(*ALL)) == ()
+
+
+JOB: dict[str, Any] = {"services": {"once": {"image": "x", "restart": "no"}, "cache": {"image": "x"}}}
+
+
+def test_a_job_that_is_done_is_done() -> None:
+    """A service that ended well but is no job was stopped, and is started."""
+    ended: dict[str, Any] = {"state": "exited", "health": None}
+    assert plan(*ALL, container("once", **ended), container("cache", **ended), **JOB) == (
+        "[1] cache: start, its container is exited"
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "specs", "step"),
+    [
+        ({"exit_status": 1}, {}, "[1] once: start, its container is exited"),
+        ({}, {"once": "new"}, "[1] once: recreate and start, its definition changed"),
+    ],
+)
+def test_a_job_that_failed_or_is_another_one_now(
+    facts: dict[str, Any], specs: dict[str, str], step: str
+) -> None:
+    once = container("once", state="exited", health=None, **facts)
+    assert plan(*ALL, once, container("cache"), specs=specs, **JOB) == step

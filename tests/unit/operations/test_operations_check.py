@@ -57,6 +57,9 @@ def served(site: Site, port: int) -> Iterator[None]:
         def do_POST(self) -> None:
             self.respond()
 
+        def do_DELETE(self) -> None:
+            self.respond()
+
         def respond(self) -> None:
             status, headers, body = site.answer(f"{self.command} {self.path}")
             self.send_response(status)

@@ -19,7 +19,8 @@ MIGRATION = "app/shop/migrations/0001_initial.py"
 
 
 def snapshots(shop: Shop) -> list[str]:
-    return [volume.name for volume in shop.engine.volumes("devenv.kind=snapshot")]
+    """The seeds' snapshots."""
+    return [volume.name for volume in shop.engine.volumes("devenv.snapshot.origin=seed")]
 
 
 def loaded(shop: Shop) -> int:

@@ -11,6 +11,7 @@ import pytest
 from devenv.engine.observed import PortHolder
 from devenv.errors import EngineUnavailableError
 from devenv.operations.doctor import Diagnosis, examine
+from tests.fakes import exited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,7 @@ def test_a_machine_on_which_all_is_well(shop: Shop) -> None:
         "port mail.smtp_port": "ok",
         "port database.port": "ok",
         "file ownership": "ok",
+        "health checks": "ok",
     }
 
 
@@ -148,6 +150,43 @@ def test_a_mapping_from_elsewhere_can_be_shown_too(
     owner = (shop.root / "app/manage.py").stat().st_uid
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
     assert "lib.py" in seen(shop)["file ownership"].text
+
+
+def test_health_checks_are_read_with_a_critical_eye(shop: Shop) -> None:
+    shop.add("""\
+        services:
+          cache:
+            image: redis
+            container_name: cache
+    """)
+    found = seen(shop)
+    assert "health checks" not in found
+    assert found["services.cache.container_name"] == Diagnosis(
+        "services.cache.container_name",
+        "warning",
+        "devenv.yaml:10:5: only one container of that name can exist: no second environment can run beside this one",
+        "leave it out: other services reach it as cache",
+        "devenv.yaml:10:5",
+    )
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_service_that_ended_is_known_as_a_job(shop: Shop) -> None:
+    shop.add("""\
+        services:
+          once: {image: busybox}
+          after: {image: busybox, depends_on: [once]}
+    """)
+    assert "health checks" in seen(shop)
+    shop.engine.registry = {*(shop.engine.registry or ()), "busybox"}
+    shop.engine.scripts["once"] = [exited(0)]
+    shop.up()
+    assert "services.after.depends_on[0]" in seen(shop)
+
+
+def test_services_that_depend_on_nothing_there_is(shop: Shop) -> None:
+    shop.add("services: {a: {image: busybox, depends_on: [b]}}\n")
+    assert (seen(shop)["services"].verdict, seen(shop)["services"].fix) == ("failed", None)
 
 
 def test_files_that_are_ours(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

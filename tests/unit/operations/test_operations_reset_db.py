@@ -38,7 +38,7 @@ def volumes(shop: Shop) -> set[str]:
 
 
 def snapshots(shop: Shop) -> int:
-    return len(shop.engine.volumes("devenv.kind=snapshot"))
+    return len(shop.engine.volumes("devenv.snapshot.origin=seed"))
 
 
 def branch(shop: Shop) -> str:
@@ -131,7 +131,7 @@ def test_a_seed_that_fails_leaves_the_old_data_in_place_and_in_use(shop: Shop, p
     assert shop.project.read(".devenv/compose.yaml") == file
     assert shop.engine.called(f"remove {DATABASE}") == shop.engine.called("replace") == []
     assert snapshots(shop) == 1
-    assert len(shop.engine.volumes("devenv.kind=snapshot-data")) == 1
+    assert len(shop.engine.volumes("devenv.kind=snapshot-data")) == 2  # with the empty server's
     shop.engine.answers.clear()
     assert shop.up().plan.steps == ()
 
@@ -153,7 +153,10 @@ def test_a_reset_that_was_killed_after_the_seed_is_finished_by_up(shop: Shop) ->
         reset(shop)
     shop.engine.mend()
     assert branch(shop) == "shop_database_1"
-    assert str(shop.up().plan) == "[1] databasemaster: recreate and start, it has other data"
+    assert str(shop.up().plan).splitlines() == [
+        "[1] compose file: write, its content changed",
+        "[2] databasemaster: recreate and start, it has other data",
+    ]
     assert branch(shop) == "shop_database_2"
     assert shop.up().plan.steps == ()
 

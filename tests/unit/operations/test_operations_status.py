@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.operations.status import StatusReport, changes, status
+from devenv.operations.status import changes, status
 from tests.fakes import STARTED_AT, STARTING, Turn, exited, unhealthy
 from tests.samples import ADDRESS
 
 if TYPE_CHECKING:
+    from devenv.operations.report import StatusReport
     from tests.clock import Clock
     from tests.shop import Shop
 
@@ -26,7 +27,7 @@ def now(shop: Shop) -> StatusReport:
 def test_the_contracts_words(shop: Shop) -> None:
     shop.up()
     report = asdict(now(shop))
-    assert list(report) == ["environment", "project", "state", "services", "database"]
+    assert list(report) == ["environment", "project", "state", "services", "database", "authority"]
     assert (report["environment"], report["project"], report["state"]) == ("main", "shop", "healthy")
     assert report["database"] == {
         "branch": "shop_database_1",
@@ -46,6 +47,7 @@ def test_the_contracts_words(shop: Shop) -> None:
             {"published": 10251, "target": 1025, "url": f"smtp://{ADDRESS}:10251"},
         ),
         "since": STARTED_AT,
+        "restarts": 0,
     }
 
 

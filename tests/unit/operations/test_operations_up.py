@@ -11,8 +11,9 @@ import pytest
 from devenv.engine.observed import PortHolder
 from devenv.errors import ConfigError, OperationError, RefusedError, SeedError, ServiceFailedError, UsageError
 from devenv.events import Status
+from devenv.operations.reset_db import reset_db
 from devenv.operations.up import UpOptions, up
-from tests.fakes import exited, fake_wiring, unhealthy
+from tests.fakes import Turn, exited, fake_wiring, unhealthy
 from tests.harness import DevenvProject
 from tests.samples import ADDRESS, SHOP, SHOP_FILES, SHOP_IMAGES
 
@@ -39,12 +40,43 @@ def block(text: str) -> str:
     return dedent(text).strip()
 
 
+def empty_snapshots(shop: Shop) -> list[str]:
+    return [volume.name for volume in shop.engine.volumes("devenv.snapshot.origin=empty")]
+
+
+def test_an_empty_server_is_initialised_once(shop: Shop) -> None:
+    shop.up()
+    first = empty_snapshots(shop)
+    shop.project.write("seed.sql", "-- another seed")
+    shop.engine.calls.clear()
+    shop.run("reset-db").ok()
+    assert empty_snapshots(shop) == first
+    assert len(shop.engine.called("run shop-database-build")) == 1
+
+
+def test_with_the_images_there_it_is_initialised_before_the_seed(shop: Shop) -> None:
+    for image in SHOP_IMAGES:
+        shop.engine.add_image(image)
+    shop.up()
+    assert len(empty_snapshots(shop)) == 1
+    assert len(shop.engine.called("run shop-database-build")) == 2
+
+
 def test_from_nothing(shop: Shop) -> None:
     result = shop.up()
     assert str(result.plan) == block(FROM_NOTHING)
-    assert sorted(shop.changes[:4]) == sorted(f"pull {image}" for image in SHOP_IMAGES)
+    pulls = [call for call in shop.changes if call.startswith("pull")]
+    assert sorted(pulls) == sorted(f"pull {image}" for image in SHOP_IMAGES)
     key = shop.project.memory["snapshot"]
-    assert [call for call in shop.changes[4:] if not call.startswith("remove")] == [
+    (empty,) = [one.removeprefix("devenv_snapshot_") for one in empty_snapshots(shop)]
+    mail = "start shop-mailcatcher-1"  # while the seed runs
+    assert shop.changes.index(mail) < shop.changes.index("start shop-databasemaster-1")
+    # The empty server's is initialised while the other images come.
+    assert [call for call in shop.changes if not call.startswith(("remove", "pull", mail))] == [
+        f"create volume devenv_snapshot_{empty}_data",
+        "stop container shop-database-build",
+        f"create volume devenv_snapshot_{empty}",
+        "create mailcatcher",
         "create network shop_default",
         f"create volume devenv_snapshot_{key}_data",
         "stop container shop-database-build",
@@ -54,7 +86,6 @@ def test_from_nothing(shop: Shop) -> None:
         "create volume shop_database_1",
         "create databasemaster mailcatcher backend taskrunner frontend",
         "start shop-databasemaster-1",
-        "start shop-mailcatcher-1",
         "start shop-backend-1",
         "start shop-taskrunner-1",
         "start shop-frontend-1",
@@ -149,6 +180,7 @@ def test_replicas_come_and_go(shop: Shop) -> None:
     shop.add("taskrunner: {replicas: 3}\n")
     shop.up()
     assert workers() == ["shop-taskrunner-1", "shop-taskrunner-2", "shop-taskrunner-3"]
+    assert shop.engine.called("start") == ["start shop-taskrunner-2", "start shop-taskrunner-3"]
     shop.configure("replicas: 3", "replicas: 1")
     assert "taskrunner: remove 2 of 3, 1 of it are wanted" in str(shop.up().plan)
     assert workers() == ["shop-taskrunner-3"]
@@ -200,11 +232,11 @@ def test_data_that_nobody_remembers_are_never_written_over(shop: Shop) -> None:
     assert shop.project.memory["generation"] == 2
 
 
-def test_a_failing_seed_creates_no_container_and_is_mended_by_the_next_up(shop: Shop) -> None:
+def test_a_failing_seed_creates_no_container_that_uses_it_and_is_mended_by_the_next_up(shop: Shop) -> None:
     shop.engine.answer("utf8mb4 app$", "ERROR 1146 (42S02) at line 2: no table", 1)
     with pytest.raises(SeedError):
         shop.up()
-    assert shop.engine.containers == {}
+    assert list(shop.engine.containers) == ["shop-mailcatcher-1"]
     assert [name for name in shop.engine.volume_labels if "database" in name] == []
     assert shop.project.memory["generation"] == 0
     shop.engine.answers.clear()
@@ -327,7 +359,7 @@ def test_a_mapping_to_nothing_is_named_before_anything_is_created(shop: Shop) ->
     with pytest.raises(OperationError) as caught:
         shop.up()
     error = caught.value
-    assert (error.code, error.where) == ("mount_missing", "devenv.yaml:5:59")
+    assert (error.code, error.where) == ("mount_missing", "devenv.yaml:5:60")
     assert error.message == f"the folder {shop.root}/missing, mapped to /opt/app, does not exist"
     assert shop.engine.containers == {}
 
@@ -375,12 +407,15 @@ def test_without_a_registry_what_has_a_recipe_is_built(shop: Shop) -> None:
     ]
 
 
-def test_an_image_that_cannot_be_had_ends_before_anything_is_created(shop: Shop) -> None:
+def test_an_image_that_cannot_be_had_ends_before_anything_of_the_environment_is_created(shop: Shop) -> None:
     shop.engine.registry = SHOP_IMAGES - {"shop/backend:1"}
     with pytest.raises(OperationError, match=r"the registry does not give shop/backend:1"):
         shop.up()
     assert shop.engine.containers == {}
-    assert shop.engine.volume_labels == {}
+    # An empty server is initialised while images come, and is anybody's.
+    kinds = {labels["devenv.kind"] for labels in shop.engine.volume_labels.values()}
+    assert kinds == {"snapshot", "snapshot-data"}
+    assert shop.engine.networks == {}
 
 
 def test_the_image_of_a_users_own_service_is_fetched_too(shop: Shop) -> None:
@@ -523,3 +558,60 @@ def test_a_seed_command_that_was_killed_is_ended_by_the_next_up(shop: Shop) -> N
     shop.engine.mend()
     assert shop.up().status.state == "healthy"
     assert [name for name in shop.engine.containers if "seed" in name or "build" in name] == []
+
+
+def test_a_job_on_the_data_runs_once_for_each_data(shop: Shop) -> None:
+    shop.add("""\
+        services:
+          load: {image: busybox, restart: "no", depends_on: [databasemaster]}
+    """)
+    shop.engine.registry = {*SHOP_IMAGES, "busybox"}
+    shop.engine.scripts["load"] = [exited(0)]
+    shop.up()
+    assert shop.up().plan.steps == ()
+
+    reset_db(shop.session())
+
+    assert [(step.resource, step.cause) for step in shop.up().plan.steps if step.resource == "load"] == [
+        ("load", "its definition changed")
+    ]
+    assert shop.up().plan.steps == ()
+
+
+def test_a_refusal_of_the_engine_names_service_and_place(shop: Shop) -> None:
+    shop.add('services: {cache: {image: busybox, ports: ["127.0.0.1:9999:80"]}}\n')
+    shop.engine.registry = {*SHOP_IMAGES, "busybox"}
+    reason = "address already in use"
+    shop.engine.fail(
+        "start shop-cache-1",
+        OperationError(f"cannot start: {reason}", code="port_in_use", detail={"reason": reason}, hint="h"),
+    )
+    shop.engine.watchers.append(
+        (
+            "start shop-cache-1",
+            lambda: shop.engine.turn("shop-cache-1", Turn(None, "created", error=f"listen: {reason}")),
+        )
+    )
+    with pytest.raises(OperationError) as caught:
+        shop.up("cache")
+    error = caught.value
+    assert (error.code, error.where) == ("port_in_use", "devenv.yaml:7:36")
+    assert error.message == f"cache cannot be started: {reason}"
+    assert error.detail["service"] == "cache"
+    assert shop.sink.of(Status.FAILED) == ["cache: cannot be started"]
+
+
+def test_an_image_of_ours_that_cannot_be_had_names_service_and_place(shop: Shop) -> None:
+    shop.engine.registry = set(SHOP_IMAGES) - {"shop/backend:1"}
+    with pytest.raises(OperationError) as caught:
+        shop.up()
+    error = caught.value
+    assert (error.code, error.where) == ("pull_denied", "devenv.yaml:5:11")
+    assert error.detail["service"] == "backend"
+
+
+def test_a_seed_command_that_fails_names_its_step(shop: Shop) -> None:
+    shop.engine.answer("migrate", "boom", 1)
+    with pytest.raises(SeedError) as caught:
+        shop.up()
+    assert caught.value.where == "devenv.yaml:3:42"

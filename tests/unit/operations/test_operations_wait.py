@@ -9,6 +9,8 @@ import pytest
 
 from devenv.errors import ServiceFailedError
 from devenv.events import Status
+from devenv.operations import wait
+from devenv.operations.alert import Patience
 from devenv.operations.wait import Ascent
 from devenv.plan import selected
 from tests.fakes import (
@@ -169,6 +171,9 @@ def test_unhealthy_ends_the_wait_at_once_with_probe_and_log(clock: Clock) -> Non
         "service": "backend",
         "container": "shop-backend-1",
         "exit_status": 0,
+        "restarts": 0,
+        "cause": None,
+        "consequences": [],
         "probe": {"exit_status": 22, "output": "HTTP 500\nOperationalError"},
         "log": [f"line {number}" for number in range(5, 25)],
     }
@@ -261,16 +266,35 @@ def test_a_job_that_fails_ends_the_wait() -> None:
     shop.engine.written = [("assets", "SyntaxError")]
     error = shop.failure("site")
     assert (error.code, error.message) == ("service_exited", "assets exited with status 2")
-    assert error.evidence == ("log: SyntaxError",)
+    assert error.evidence == (
+        "log: SyntaxError",
+        "therefore: site was not started: it depends on assets",
+    )
     assert "site" not in shop.started
 
 
-def test_a_job_that_was_done_before_is_done_anew() -> None:
+def test_a_job_that_was_done_before_is_done() -> None:
     shop = environment(**JOB)
     shop.engine.turn("shop-assets-1", exited(0))
-    shop.engine.scripts["assets"] = [exited(0)]
-    shop.run("assets")
-    assert shop.started == ["mailcatcher", "assets"]
+    shop.run("site")
+    assert shop.started == ["mailcatcher", "site"]
+
+
+def test_a_job_that_failed_before_is_tried_anew() -> None:
+    shop = environment(**JOB)
+    shop.engine.turn("shop-assets-1", exited(1))
+    shop.engine.scripts["assets"] = [Turn(None), exited(0)]
+    shop.run("site")
+    assert shop.started == ["mailcatcher", "assets", "site"]
+
+
+def test_a_service_that_was_stopped_is_no_job_that_is_done() -> None:
+    shop = environment(services={"cache": {"image": "redis"}})
+    shop.engine.turn("shop-cache-1", exited(0))
+    shop.engine.scripts["cache"] = [Turn(None)]
+    state = shop.run("cache")
+    assert shop.started == ["cache"]
+    assert [one.state for one in state.containers if one.service == "cache"] == ["running"]
 
 
 def test_a_service_without_health_check_is_up_when_it_runs() -> None:
@@ -291,3 +315,150 @@ def test_one_that_restarts_by_itself_is_given_its_time() -> None:
     shop.engine.scripts["cache"] = [Turn(None, "restarting"), Turn(None)]
     shop.run("cache")
     assert shop.started == ["cache"]
+
+
+LOOP = {"services": {"cache": {"image": "redis", "restart": "always"}}}
+
+
+def test_a_loop_of_restarts_is_not_waited_for(clock: Clock) -> None:
+    shop = environment(**LOOP)
+    shop.engine.scripts["cache"] = [
+        Turn(None, "restarting", 5, restarts=1),
+        Turn(None, restarts=1),
+        Turn(None, "restarting", 5, restarts=2),
+        Turn(None, "restarting", 5, restarts=3),
+    ]
+    error = shop.failure("cache", timeout=1000)
+    assert (error.code, error.detail["restarts"]) == ("service_crash_loop", 3)
+    assert error.message == "cache ends again and again: 3 restarts in this wait, last with status 5"
+    assert clock.waits < 10
+
+
+def test_restarts_of_former_days_are_no_loop() -> None:
+    shop = environment(**LOOP)
+    shop.engine.turn("shop-cache-1", Turn(None, restarts=17))
+    shop.run("cache")
+    assert shop.started == []
+
+
+def test_what_is_found_restarting_often_loops_already() -> None:
+    shop = environment(**LOOP)
+    shop.engine.turn("shop-cache-1", Turn(None, "restarting", 5, restarts=17))
+    assert shop.failure("cache", timeout=1000).code == "service_crash_loop"
+
+
+def test_a_loop_for_want_of_memory_says_so() -> None:
+    shop = environment(**LOOP)
+    shop.engine.scripts["cache"] = [
+        Turn(None, "restarting", 137, restarts=1, oom_killed=True),
+        Turn(None, "restarting", 137, restarts=3),
+    ]
+    assert shop.failure("cache", timeout=1000).code == "service_oom_killed"
+
+
+def test_a_service_of_ours_that_was_just_started_has_no_reason_to_end_even_once() -> None:
+    shop = environment()
+    shop.engine.scripts["backend"] = [STARTING, Turn(None, "restarting", 3, restarts=1)]
+    error = shop.failure("backend", timeout=1000)
+    assert (error.code, error.message) == ("service_exited", "backend exited with status 3")
+
+
+def test_a_service_of_ours_that_comes_back_by_itself_is_waited_for() -> None:
+    shop = environment()
+    for name in shop.engine.containers:
+        shop.engine.turn(name, HEALTHY)
+    shop.engine.turn("shop-backend-1", Turn(None, "restarting", 137, restarts=1), STARTING, HEALTHY)
+    shop.run()
+    assert shop.started == []
+
+
+def test_one_without_health_check_has_to_stand_for_a_moment() -> None:
+    shop = environment(services={"cache": {"image": "redis"}})
+    shop.engine.scripts["cache"] = [Turn(None), Turn(None), Turn(None), exited(1)]
+    assert shop.failure("cache").message == "cache exited with status 1"
+
+
+class Late(Patience):
+    """Starts beside the readings: a container is seen running before its start has been told."""
+
+    _untold: tuple[str, ...] = ()
+
+    def started(self) -> tuple[str, ...]:
+        told, self._untold = self._untold, super().started()
+        return told
+
+
+def test_one_that_is_seen_running_before_its_start_is_told_has_to_stand_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wait, "Patience", Late)
+    shop = environment(services={"cache": {"image": "redis"}})
+    shop.engine.scripts["cache"] = [Turn(None), Turn(None), Turn(None), exited(1)]
+    assert shop.failure("cache").message == "cache exited with status 1"
+
+
+def test_the_root_is_named_first_and_what_follows_from_it() -> None:
+    healthy = {"condition": "service_healthy"}
+    probed = {"image": "x", "healthcheck": {"test": "x"}}
+    shop = environment(
+        services={
+            "page": {**probed, "depends_on": ["api"]},
+            "api": {**probed, "depends_on": ["store"]},
+            "store": probed,
+            "worker": {**probed, "depends_on": {"store": healthy}},
+            "other": probed,
+        }
+    )
+    for name in ("page", "store", "other"):
+        shop.engine.turn(f"shop-{name}-1", unhealthy())
+    shop.engine.turn("shop-api-1", HEALTHY)
+    error = shop.failure("page", "worker", "other")
+    assert error.message == "store is unhealthy"
+    assert error.detail["consequences"] == [
+        {
+            "service": "page",
+            "code": "service_unhealthy",
+            "text": "is unhealthy, it depends on store",
+        },
+        {"service": "worker", "code": "dependency_failed", "text": "was not started: it depends on store"},
+        {"service": "other", "code": "service_unhealthy", "text": "is unhealthy as well"},
+    ]
+
+
+def test_what_waits_for_the_end_of_what_is_no_job_says_so() -> None:
+    ends = {"condition": "service_completed_successfully"}
+    shop = environment(services={"site": {"image": "x", "depends_on": {"mailcatcher": ends}}})
+    error = shop.failure("mailcatcher", "site", timeout=5)
+    assert (error.code, error.message) == (
+        "timeout",
+        "site was not started within 5 s: it waits for mailcatcher to end with status 0",
+    )
+    assert error.detail["waiting_for"] == {"mailcatcher": "service_completed_successfully"}
+
+
+def test_a_job_that_does_not_end_is_named() -> None:
+    shop = environment(**JOB)
+    shop.engine.scripts["assets"] = [Turn(None)]
+    error = shop.failure("site", timeout=5)
+    assert (error.code, error.message) == ("timeout", "assets has not ended after 5 s")
+    (site,) = error.detail["consequences"]
+    assert (site["service"], site["text"]) == ("site", "was not started: it depends on assets")
+
+
+def test_a_likely_cause_comes_first_and_gives_the_hint() -> None:
+    shop = environment(services={"cache": {"image": "redis"}})
+    shop.engine.scripts["cache"] = [exited(1)]
+    shop.engine.written = [("cache", "ModuleNotFoundError: No module named 'celery'")]
+    error = shop.failure("cache")
+    assert error.evidence[0] == "likely cause: Python does not find the module celery"
+    assert error.hint is not None
+    assert error.hint.startswith("add it to the image's requirements and `devenv up --build`")
+    assert error.hint.endswith("after mending the cause, `devenv up` goes on")
+
+
+def test_a_kill_that_nobody_explains() -> None:
+    shop = environment()
+    shop.engine.scripts["backend"] = [exited(137)]
+    hint = shop.failure("backend").hint
+    assert hint is not None
+    assert "somebody killed it, or the machine ran out of memory" in hint

@@ -1,0 +1,110 @@
+"""Whether a container answers, asked from outside: on its published ports, each in its own protocol, or by a file."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from devenv.database.ready import greets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from devenv.engine.api import Engine
+    from devenv.engine.observed import ObservedContainer, ObservedState
+    from devenv.model import Question, Service
+
+PATIENCE_SECONDS = 2.0
+"""For one answer; whoever has none by then is asked again."""
+GREETING = b"220"
+LONGEST_LINE = 512
+
+
+def believed(
+    observed: ObservedState,
+    services: Iterable[Service],
+    has_answered: Callable[[Service, ObservedContainer], bool],
+) -> ObservedState:
+    """The same state, where what has answered from outside is healthy before the engine's own probe says so."""
+    by_name = {service.name: service for service in services}
+
+    def is_believed(one: ObservedContainer) -> bool:
+        service = by_name.get(one.service)
+        return one.health == "starting" and service is not None and has_answered(service, one)
+
+    containers = tuple(
+        replace(one, health="healthy") if is_believed(one) else one for one in observed.containers
+    )
+    return replace(observed, containers=containers)
+
+
+def can_be_asked(service: Service, container: ObservedContainer) -> bool:
+    """Whether there are questions to it, and none is about a port that is not published."""
+    questions = _questions(service)
+    targets = {question.target for question in questions if question.target is not None}
+    return bool(questions) and container.is_running and targets <= container.ports.keys()
+
+
+def asks_for_files(service: Service) -> bool:
+    """Whether one of the questions is about a file in the container."""
+    return any(question.target is None for question in _questions(service))
+
+
+def answers(engine: Engine, service: Service, container: ObservedContainer) -> bool:
+    """Whether the container answers every question to its service well now."""
+    return can_be_asked(service, container) and all(
+        _has_beaten(engine, container, question.path)
+        if question.target is None
+        else _answers(question, _host(service), container.ports[question.target])
+        for question in _questions(service)
+    )
+
+
+def _questions(service: Service) -> tuple[Question, ...]:
+    return service.healthcheck.questions if service.healthcheck is not None else ()
+
+
+def _host(service: Service) -> str:
+    address = service.ports[0].address
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
+def _has_beaten(engine: Engine, container: ObservedContainer, path: str) -> bool:
+    """Whether the file was written since the container started: a run before may have left one."""
+    from datetime import datetime  # noqa: PLC0415 - not for an `up` with nothing to do
+
+    modified = engine.modified(container.id, path)
+    return modified is not None and modified >= datetime.fromisoformat(container.started_at).timestamp()
+
+
+def _answers(question: Question, host: str, port: int) -> bool:
+    if question.scheme == "mysql":
+        return greets(host, port)
+    if question.scheme == "smtp":
+        return _first_line(host, port, b"").startswith(GREETING)
+    request = (
+        f"GET {question.path} HTTP/1.0\r\nHost: 127.0.0.1:{question.target}\r\n"
+        "Accept: text/html, */*\r\nUser-Agent: devenv\r\n\r\n"
+    )
+    words = _first_line(host, port, request.encode()).split()
+    # A redirection is an answer as well, as for the probe inside.
+    return len(words) > 1 and words[0].startswith(b"HTTP/") and words[1][:1] in {b"2", b"3"}
+
+
+def _first_line(host: str, port: int, request: bytes) -> bytes:
+    """What the server says first; empty where it says nothing. A connection alone proves nothing.
+
+    The engine's port proxy accepts before the server does, and closes when it finds nobody.
+    """
+    received = b""
+    with suppress(OSError), socket.create_connection((host, port), timeout=PATIENCE_SECONDS) as connection:
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.sendall(request)
+        while b"\n" not in received and len(received) < LONGEST_LINE:
+            piece = connection.recv(LONGEST_LINE)
+            if not piece:
+                break
+            received += piece
+    return received.partition(b"\n")[0]
