@@ -39,7 +39,8 @@ install: $(RUN) ## put devenv into .venv and start nothing
 test: $(DEV) ## every test: unit, contract, end to end, bare machine (installs an engine if there is none)
 	@$(DEVENV) setup --yes
 	@$(MAKE) test-unit
-	@$(PY) -m pytest tests/contract tests/e2e
+	@$(PY) -m pytest tests/contract
+	@$(PY) -m pytest -n 2 --dist loadfile --durations 15 tests/e2e
 
 .PHONY: test-unit
 test-unit: $(DEV) ## the tests that need no engine, in seconds
@@ -62,7 +63,7 @@ bench: $(DEV) ## time devenv beside plain Compose on the same environment, in tu
 	@$(PY) -m tests.bench
 
 .PHONY: bench-db
-bench-db: $(DEV) ## time reset-db and imports beside the same by hand, up to 1 GB (SIZES=10,100 ROUNDS=3 BIG=1 choose)
+bench-db: $(DEV) ## time reset-db and imports beside the same by hand, up to 1 GB (SIZES=10,100 ROUNDS=3 BIG=1 POOL=20G choose)
 	@$(DEVENV) setup --yes
 	@$(PY) -m tests.bench.database
 

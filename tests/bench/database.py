@@ -1,8 +1,8 @@
 """Times `devenv reset-db` and `db import` beside what one would do by hand, all in turn in one run.
 
 `make bench-db` measures on environments of its own and removes them; the raw figures go to
-`artifacts/bench-db.json`. Nothing passes or fails here. `SIZES=10,100` (MB), `ROUNDS=3` and `BIG=1` (5 GB too)
-choose what is measured. Every time is from the start of a command to the answer that an independent prober
+`artifacts/bench-db.json`. Nothing passes or fails here. `SIZES=10,100` (MB), `ROUNDS=3`, `BIG=1` (5 GB too) and
+`POOL=20G` (in a pool of that size, made for it and removed afterwards) choose what is measured. Every time is from the start of a command to the answer that an independent prober
 gets from outside, asking every 5 ms.
 """
 
@@ -15,8 +15,9 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench import machine
@@ -41,7 +42,7 @@ from tests.e2e.support import client
 from tests.harness import REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import docker
 
@@ -153,6 +154,8 @@ def main() -> None:
         api = client()
         stack.callback(api.close)
         try:
+            if pool := os.environ.get("POOL"):
+                stack.enter_context(_pool(pool))
             measured = _Run(api, f"bench-db-{uuid.uuid4().hex[:6]}", sizes, rounds).measure()
         except (RuntimeError, OSError) as error:
             sys.exit(f"error: {error}")
@@ -164,6 +167,19 @@ def main() -> None:
     target = REPOSITORY / "artifacts" / "bench-db.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _pool(size: str) -> Iterator[None]:
+    """A pool for what is measured; one that is there already is refused, and left alone."""
+    with tempfile.TemporaryDirectory(prefix="bench-pool-") as folder:
+        Path(folder, "devenv.yaml").touch()
+        command = (*DEVENV, "-C", folder, "db", "pool")
+        run(*command, "create", "--size", size)
+        try:
+            yield
+        finally:
+            run(*command, "remove")
 
 
 def _end(number: int, _: object) -> None:

@@ -28,6 +28,8 @@ from tests.e2e.support import Engine, Stack, free_ports, until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from devenv.operations.session import Session
+
 DATABASE = "databasemaster"
 READY_SECONDS = 120.0
 REMOVE_SECONDS = 60.0
@@ -92,11 +94,13 @@ class Environment(Stack):
         script = f"sync -f {folder} && df --output=used --block-size=1 {folder}"
         return int(output("docker", "exec", self.database, "sh", "-c", script).split()[-1])
 
-    def remove(self) -> None:
-        """Nothing of it stays: no container, volume, network, snapshot or file."""
+    def remove(self, *, empty: bool = True) -> None:
+        """Nothing of it stays: no container, volume, network, snapshot or file; the `empty` server's if wanted."""
         keys: set[str] = set()
         with suppress(Exception):  # where even the configuration cannot be read nothing was made
             keys = self._keys()
+        if not empty:
+            keys.discard(self._empty_key())
         shutil.rmtree(self.root, ignore_errors=True)
         deadline = time.monotonic() + REMOVE_SECONDS
         while True:
@@ -122,9 +126,30 @@ class Environment(Stack):
                 api.remove_volume(name)
         return any(row["Name"] in names for row in api.volumes()["Volumes"] or [])
 
+    def forget_empty(self) -> None:
+        """As on a machine on which nobody has started this server yet."""
+        self._holds_snapshot(self._empty_key())
+
+    def _empty_key(self) -> str:
+        settings = self._session.settings
+        database = settings.database
+        options = (*mysql.server_flags(settings), database.root_password, *database.databases)
+        return seed_key(seed_inputs((), (), self._database_content(), options))
+
     def _keys(self) -> set[str]:
-        """Keys of the snapshots that commands on this project make: the seed's, and the one an import fills."""
-        session = Context(default_wiring(), folder=self.root).session()
+        """Keys of the snapshots that commands on this project make: the seed's, and the empty server's."""
+        session = self._session
+        return {
+            seed_key(session.seed_inputs(session.seed_steps(), self._database_content())),
+            self._empty_key(),
+        }
+
+    @property
+    def _session(self) -> Session:
+        return Context(default_wiring(), folder=self.root).session()
+
+    def _database_content(self) -> str:
+        session = self._session
         memory = session.workspace.recall()
         ports = configured_ports(session.settings)
         project = session.project(ports, memory.generation, session.engine.info())
@@ -132,13 +157,7 @@ class Environment(Stack):
         found = next(one for one in resolutions if one.key == mysql.IMAGE)
         present = session.engine.images([found.reference])[found.reference]
         source = found.source or Source.PRESENT
-        image = Obtained(found.key, found.reference, source, present.id).content
-        database = session.settings.database
-        options = (*mysql.server_flags(session.settings), database.root_password, *database.databases)
-        return {
-            seed_key(session.seed_inputs(session.seed_steps(), image)),
-            seed_key(seed_inputs((), (), image, options)),
-        }
+        return Obtained(found.key, found.reference, source, present.id).content
 
 
 class Peer:

@@ -131,13 +131,22 @@ def born(new_stack: Callable[..., Stack]) -> Born:
     first = stack.run("up", "--json").ok()
     data = snapshot(stack.engine)
     counts = {table: stack.engine.count(table) for table in data.definitions}
-    return Born(stack, first, stack.engine.healths(), data, counts)
+    return Born(stack, first, stack.engine.settled(), data, counts)
+
+
+@pytest.fixture(scope="module")
+def born_stack(born: Born) -> Stack:
+    """The shared environment, whole, for what only reads what it is made of."""
+    return _whole(born.stack)
 
 
 @pytest.fixture
 def stack(born: Born) -> Stack:
     """The shared environment, whole: what the test before left broken is mended first."""
-    shared = born.stack
+    return _whole(born.stack)
+
+
+def _whole(shared: Stack) -> Stack:
     if shared.changed:
         shared.restore()
     if shared.changed or not shared.is_whole():

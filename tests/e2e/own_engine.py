@@ -32,6 +32,8 @@ class OwnEngine:
 
     folder: Path
     disk: Path
+    namespace: str | None = None
+    """The network namespace that it runs in; None is that of whoever starts it."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -47,7 +49,10 @@ class OwnEngine:
     def start(self) -> None:
         """Start the daemon and wait until it answers."""
         # The runtime folder is short: the path of a socket in it has to fit in 108 bytes.
+        # `ip netns exec` would hide the cgroups, which are mounted below /sys.
+        entered = [] if self.namespace is None else ["nsenter", f"--net=/run/netns/{self.namespace}"]
         argv = [
+            *entered,
             "dockerd",
             f"--host={self.host}",
             f"--data-root={self.disk}/docker",
@@ -94,10 +99,10 @@ class OwnEngine:
         finally:
             ballast.unlink()
 
-    def take_image(self, reference: str) -> None:
-        """Copy an image from the machine's engine."""
+    def take_images(self, *references: str) -> None:
+        """Copy images from the machine's engine; layers that they share cross once."""
         environment = {**os.environ, "DOCKER_HOST": ""}
-        save, load = ["docker", "save", reference], ["docker", "--host", self.host, "load", "--quiet"]
+        save, load = ["docker", "save", *references], ["docker", "--host", self.host, "load", "--quiet"]
         with subprocess.Popen(save, stdout=subprocess.PIPE, env=environment) as source:
             subprocess.run(load, stdin=source.stdout, stdout=subprocess.DEVNULL, check=True)
         assert source.returncode == 0
@@ -113,19 +118,19 @@ def own_engine(disk_bytes: int, images: tuple[str, ...]) -> Iterator[OwnEngine]:
     folder.mkdir(mode=0o700)
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        disk = stack.enter_context(_disk(folder, disk_bytes))
+        disk = stack.enter_context(new_disk(folder, disk_bytes))
         stack.enter_context(_network(folder.name))
         engine = OwnEngine(folder, disk)
         stack.callback(engine.stop)
         engine.start()
-        for image in images:
-            engine.take_image(image)
+        engine.take_images(*images)
         stack.enter_context(_environment(engine.host))
         yield engine
 
 
 @contextmanager
-def _disk(folder: Path, size: int) -> Iterator[Path]:
+def new_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of so many bytes, in a file that takes only the room that is used of it."""
     file, mounted = folder / "disk", folder / "mnt"
     mounted.mkdir()
     with file.open("wb") as target:

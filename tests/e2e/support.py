@@ -22,6 +22,7 @@ import docker
 import docker.errors
 import pytest
 
+from devenv.project import import_name, spare_name
 from tests.harness import REPOSITORY, DevenvProject, Outcome, Spawned
 
 if TYPE_CHECKING:
@@ -84,11 +85,13 @@ class Engine:
         return found
 
     def services(self) -> dict[str, Any]:
-        """The inspection of each service's container."""
+        """The inspection of each service's container; the database's copies beside it are none."""
+        copies = {f"/{spare_name(self.project)}", f"/{import_name(self.project)}"}
         return {
             raw["Config"]["Labels"]["com.docker.compose.service"]: raw
             for raw in self.containers()
             if raw["Config"]["Labels"].get("com.docker.compose.oneoff") == "False"
+            and raw["Name"] not in copies
         }
 
     def service(self, name: str) -> Any:
@@ -100,6 +103,13 @@ class Engine:
     def healths(self) -> dict[str, str]:
         """Health of every service that runs, else its state."""
         return {name: health(raw) for name, raw in self.services().items()}
+
+    def settled(self) -> dict[str, str]:
+        """The same, once every probe has said something: a service answers from outside before its probe does."""
+        deadline = time.monotonic() + PATIENCE
+        while "starting" in (found := self.healths()).values() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        return found
 
     def starts(self) -> dict[str, tuple[str, str]]:
         """Which container each service has, and since when it runs."""
@@ -129,11 +139,12 @@ class Engine:
         return {row["Name"] for row in rows}
 
     def builders(self) -> list[str]:
-        """Names of containers that are no service's."""
+        """Names of containers that are no service's; the server of an import is a copy of one that is."""
         return [
-            raw["Name"].lstrip("/")
+            name
             for raw in self.containers()
-            if raw["Config"]["Labels"].get("com.docker.compose.oneoff") != "False"
+            if (name := raw["Name"].lstrip("/")) == import_name(self.project)
+            or raw["Config"]["Labels"].get("com.docker.compose.oneoff") != "False"
         ]
 
     def execute(self, container: str, *command: str, user: str = "") -> tuple[int, str]:
@@ -359,7 +370,7 @@ class Stack(DevenvProject):
 
     def is_whole(self) -> bool:
         """Whether all five services run and are healthy."""
-        found = self.engine.healths()
+        found = self.engine.settled()
         return set(found) == set(SERVICES) and set(found.values()) == {"healthy"}
 
     def remove(self) -> None:

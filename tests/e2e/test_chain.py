@@ -47,6 +47,21 @@ def test_a_job_is_drawn_by_the_taskrunner_and_mailed(stack: Stack) -> None:
     until(lambda: report["mail_subject"] in mail_subjects(stack), "the mail in the catcher", 10)
 
 
+def test_scripts_wait_for_a_mail_and_throw_it_away(stack: Stack) -> None:
+    stack.run("wait", "--for", "backend=healthy", "--for", "taskrunner=healthy", "--timeout", "60").ok()
+    stack.run("mail", "clear").ok()
+    report = order_report(stack)
+
+    found = stack.run("mail", "wait", "--subject", f"^{report['mail_subject']}$", "--json").ok().data
+
+    assert report["file"] in found["text"]
+    assert stack.run("mail", "show", found["id"], "--json").ok().data == found
+    late = stack.run("mail", "wait", "--to", "nobody@example.com", "--timeout", "0", "--json")
+    assert (late.code, late.error["code"]) == (4, "timeout")
+    assert stack.run("mail", "clear", "--json").ok().data["count"] == 1
+    assert mail_subjects(stack) == []
+
+
 def test_check_proves_every_link(stack: Stack) -> None:
     document = stack.run("check", "--json").ok().json
 

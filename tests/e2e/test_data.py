@@ -133,7 +133,9 @@ def test_a_seed_that_fails_leaves_the_old_data_in_use(stack: Stack, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["statement", "command", "truncated file"])
-def test_a_seed_that_fails_at_the_first_up_leaves_nothing(own: Stack, kind: str) -> None:
+def test_a_seed_that_fails_at_the_first_up_leaves_no_data_and_nothing_that_uses_them(
+    own: Stack, kind: str
+) -> None:
     case = broken(kind)
     for name, content in case.files.items():
         own.write(name, content)
@@ -143,7 +145,7 @@ def test_a_seed_that_fails_at_the_first_up_leaves_nothing(own: Stack, kind: str)
 
     assert (outcome.code, outcome.error["code"]) == (1, "seed_failed"), outcome
     assert all(word in outcome.error["message"] for word in case.named), outcome.error
-    assert own.engine.containers() == []
+    assert set(own.engine.services()) == {"mailcatcher"}
     assert own.engine.database_volumes() == set()
     own.run("down", "--volumes", "--yes").ok()
     assert own.engine.volumes() == set()
@@ -167,3 +169,29 @@ def test_people_see_file_line_and_statement_of_a_broken_seed(own: Stack) -> None
     own.up("databasemaster")
     assert (own.engine.count("first"), own.engine.count("second")) == (1, 1)
     until(lambda: own.engine.builders() == [], "no builder left", 5)
+
+
+def test_a_migration_that_fails_is_named_with_its_place(stack: Stack) -> None:
+    folder = "compose/backend/app/campaigns/migrations"
+    before = max((stack.root / folder).glob("0*.py")).stem
+    stack.write(
+        f"{folder}/0099_twice.py",
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
+        f"    dependencies = [('campaigns', '{before}')]\n"
+        "    operations = [migrations.RunSQL('ALTER TABLE nowhere ADD x INT')]\n",
+    )
+    steps = ["fixtures/*.sql.zst", {"run": "python manage.py migrate", "service": "backend"}]
+    stack.configure(database={"seed": steps})
+    try:
+        error = stack.run("reset-db", "--json").error
+    finally:
+        (stack.root / folder / "0099_twice.py").unlink()
+
+    assert error["code"] == "migration_failed", error
+    assert error["detail"]["migration"] == "campaigns.0099_twice"
+    assert "app.nowhere" in error["message"]
+    line = int(error["where"].split(":")[1])
+    assert '"run": "python manage.py migrate"' in "".join(
+        stack.read("devenv.yaml").splitlines()[line - 1 : line + 2]
+    )
+    assert stack.page().status == 200

@@ -8,11 +8,14 @@ import http.server
 import lzma
 import random
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import docker.errors
 import pytest
 import zstandard
 
+from devenv.project import import_name
 from tests.e2e.conftest import SMALL_SEED
 from tests.e2e.support import LIVE, until
 
@@ -64,6 +67,71 @@ DELIMITER ;
 /*!50001 VIEW `seen` AS select `parent`.`text` AS `text` from `parent` */;
 -- Dump completed on 2026-11-23 10:00:00
 """
+
+
+ROWS_OF_KINDS = 2000
+KIND_VALUES = (
+    "-128,18446744073709551615,-99999999.99,3.40282e38,-1.7976931348623157e308,0.1,NULL,'',"
+    "'it\\'s \\\"here\\\" \\\\ (),;\\n\\r\\0\\Z\t\n😀 NULL','NULL','Ärger','b','a,c',"
+    '\'{\\"a\\": [1, \\"\\\\n\\", null, \\"😀\\"]}\','
+    "'0000-00-00','2020-02-29','2020-01-01 12:34:56.123456','2020-06-01 00:00:00','-838:59:59'"
+)
+"""Of every type that can be in a file, with what has a meaning there."""
+
+
+def row_of(table: str, values: str = KIND_VALUES) -> str:
+    """An INSERT of a dump's, with a number of four digits to come."""
+    return f"INSERT INTO `{table}` VALUES (%04d,{values});\n"
+
+
+def inserts(table: str, values: str = KIND_VALUES) -> str:
+    """Rows enough for a file."""
+    return "".join(row_of(table, values) % number for number in range(ROWS_OF_KINDS))
+
+
+KINDS = f"""\
+-- MySQL dump 10.13  Distrib 9.7.4, for Linux (x86_64)
+/*!50503 SET NAMES utf8mb4 */;
+/*!40103 SET TIME_ZONE='+00:00' */;
+/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;
+CREATE TABLE `kinds` (
+  `id` int NOT NULL AUTO_INCREMENT,
+  `tiny` tinyint NOT NULL,
+  `big` bigint unsigned NOT NULL,
+  `money` decimal(10,2) NOT NULL,
+  `f` float NOT NULL,
+  `d` double NOT NULL,
+  `e` double NOT NULL,
+  `n` varchar(10) DEFAULT NULL,
+  `empty` varchar(10) NOT NULL,
+  `t` longtext NOT NULL,
+  `null` char(10) NOT NULL,
+  `latin` varchar(10) CHARACTER SET latin1 NOT NULL,
+  `one` enum('a','b') NOT NULL,
+  `some` set('a','b','c') NOT NULL,
+  `j` json NOT NULL,
+  `zero` date NOT NULL,
+  `day` date NOT NULL,
+  `at` datetime(6) NOT NULL,
+  `stamp` timestamp NULL DEFAULT NULL,
+  `time` time NOT NULL,
+  PRIMARY KEY (`id`),
+  KEY `by_latin` (`latin`,`day`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+{inserts("kinds")}CREATE TABLE `bytes` (
+  `id` int NOT NULL,
+  `b` varbinary(400) NOT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+{inserts("bytes", "_binary '" + "x" * 300 + "'")}CREATE TABLE `edited` (
+  `id` int NOT NULL,
+  `x` text,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+{inserts("edited", "'" + "x" * 300 + "'").replace("(0007,'", "(0007,UPPER('").replace("x');", "x'));", 8).replace("x'));", "x');", 7)}\
+-- Dump completed
+"""
+"""Rows that can be read from a file, rows of bytes, and rows of which somebody made one a call."""
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +295,57 @@ def test_a_killed_import_leaves_the_data_and_the_next_one_works(database: Stack)
     database.run("db", "import", str(database.write("dumps/maria.sql", MARIADB))).ok()
     assert database.engine.builders() == []
     assert database.engine.count("parent") == 2
+
+
+@pytest.mark.parametrize("moment", ["all is in", "it is taken into use"])
+def test_an_import_that_is_killed_in_its_last_phase_leaves_the_old_data_or_the_new(
+    database: Stack, moment: str
+) -> None:
+    database.run("db", "import", str(database.write("dumps/maria.sql", MARIADB))).ok()
+    rows = "".join(f"INSERT INTO last VALUES ({n});\n" for n in range(1000))
+    dump = database.write("dumps/last.sql", f"CREATE TABLE last (id INT PRIMARY KEY);\n{rows}")
+    old, generation = database.engine.mysql("SHOW TABLES"), database.memory["generation"]
+    server = import_name(database.name)
+    count = ("mysql", "-uroot", "-ptoor", "-h127.0.0.1", "-N", "-e", "SELECT COUNT(*) FROM app.last")
+
+    def has_come() -> bool:
+        if moment == "it is taken into use":
+            return bool(database.memory["generation"] != generation)
+        with suppress(docker.errors.APIError):
+            return "1000\n" in database.engine.execute(server, *count)[1]
+        return False
+
+    with database.spawned("db", "import", str(dump)) as process:
+        until(lambda: has_come() or process.process.poll() is not None, moment)
+        process.kill()
+
+    database.up("databasemaster")
+    found = database.engine.mysql("SHOW TABLES")
+    assert found in (old, [["last"]])
+    assert (found != old) == (database.memory["generation"] != generation)
+    assert found == old or database.engine.count("last") == 1000
+    assert database.engine.mysql("SELECT id FROM beside", "other") == [["5"]]
+    database.run("reset-db").ok()
+    assert database.engine.builders() == []
+    database.engine.mysql("CREATE TABLE beside (id INT PRIMARY KEY); INSERT INTO beside VALUES (5)", "other")
+
+
+def test_rows_that_are_read_as_files_are_those_of_the_statements(database: Stack) -> None:
+    dump = database.write("dumps/kinds.sql", KINDS)
+    checksums = "CHECKSUM TABLE kinds, bytes, edited"
+    result = database.run("db", "import", str(dump), "--json").ok().data
+    found = database.engine.mysql(checksums)
+    assert (
+        result["as_files"] == len(row_of("kinds").encode()) * ROWS_OF_KINDS - 2
+    )  # the last `;` and its line's end
+    assert database.engine.mysql("SELECT COUNT(*), MAX(id), COUNT(DISTINCT HEX(x)) FROM edited") == [
+        [str(ROWS_OF_KINDS), str(ROWS_OF_KINDS - 1), "2"]
+    ]
+    # Without mysqldump's first line every statement runs as it stands.
+    plain = database.write("dumps/statements.sql", KINDS.split("\n", 1)[1])
+    result = database.run("db", "import", str(plain), "--json").ok().data
+    assert result["as_files"] == 0
+    assert database.engine.mysql(checksums) == found
 
 
 def test_branches_and_prompt(database: Stack) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from tests.e2e.support import KEYS, SERVICES, Engine, compose, free_ports, request
 
@@ -13,16 +14,33 @@ if TYPE_CHECKING:
     from tests.e2e.support import Stack
 
 
-def test_stop_and_up_go_on_with_the_same_containers(stack: Stack) -> None:
+def test_stop_and_up_go_on_with_the_same_containers(stack: Stack, tmp_path: Path) -> None:
     before = {name: identity for name, (identity, _) in stack.engine.starts().items()}
 
     stack.run("stop").ok()
     assert set(stack.engine.healths().values()) == {"exited"}
     assert stack.run("status", "--json").data["state"] == "stopped"
-    stack.up()
+    profile = stack.up(f"--profile={tmp_path / 'profile.html'}").data["profile"]
 
     assert stack.is_whole()
     assert {name: identity for name, (identity, _) in stack.engine.starts().items()} == before
+    tells_the_truth(profile, stack)
+    assert "(start) took" in (tmp_path / "profile.html").read_text(encoding="utf-8")
+
+
+def tells_the_truth(profile: dict[str, Any], stack: Stack) -> None:
+    """The processes of all services began when the engine says so, and the critical path leads to the end."""
+    assert profile["kind"] == "start"
+    running = {span["service"]: span["end"] for span in profile["spans"] if span["phase"] == "start"}
+    assert set(running) == set(SERVICES)
+    engine = {name: datetime.fromisoformat(at).timestamp() for name, (_, at) in stack.engine.starts().items()}
+    first = "databasemaster"
+    for name in SERVICES:
+        assert abs((running[name] - running[first]) - (engine[name] - engine[first])) < 0.01
+    critical = [span for span in profile["spans"] if span["critical"]]
+    assert max(span["end"] for span in critical) == max(span["end"] for span in profile["spans"])
+    assert 0 < profile["overhead"] < profile["seconds"]
+    assert sum(span["end"] - span["begin"] for span in critical) <= profile["seconds"]
 
 
 def test_restart_restarts_only_what_is_named(stack: Stack) -> None:
@@ -85,7 +103,7 @@ def test_the_generated_file_starts_an_environment_of_its_own(stack: Stack, tmp_p
     try:
         started = compose(file, "up", "-d", "--wait")
         assert started.returncode == 0, started.stderr
-        assert plain.healths() == dict.fromkeys(SERVICES, "healthy")
+        assert plain.settled() == dict.fromkeys(SERVICES, "healthy")
         # The image's first start marks its own data: there is no seed in them.
         assert plain.mysql("SELECT id FROM devenv.marker") == [["unseeded"]]
         assert plain.mysql("SHOW TABLES") == []

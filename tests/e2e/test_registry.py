@@ -225,7 +225,7 @@ def test_an_image_is_pulled_from_a_registry_and_shown_as_pulled(stack: Stack, re
 
         container = stack.engine.service("mailcatcher")
         assert container["Config"]["Image"] == registry.mail
-        assert stack.engine.healths()["mailcatcher"] == "healthy"
+        assert stack.engine.settled()["mailcatcher"] == "healthy"
         assert tried(stack.port("mail.port")) is not None
         assert (mail_row(stack)["image"], mail_row(stack)["image_source"]) == (registry.mail, "pulled")
 
@@ -294,5 +294,5 @@ def test_a_registry_that_vanishes_in_a_pull_leaves_no_half_image(lost: Lost) -> 
     lost.proxy.good = True
     lost.proxy.start()
     lost.stack.up("mailcatcher")
-    assert lost.stack.engine.healths() == {"mailcatcher": "healthy"}
+    assert lost.stack.engine.settled() == {"mailcatcher": "healthy"}
     assert mail_row(lost.stack)["image_source"] == "pulled"

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.e2e.support import KEYS, LIVE, SERVICES, Engine, request, seeded_rows
+from tests.e2e.support import KEYS, LIVE, SERVICES, Engine, request, seeded_rows, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,11 +93,21 @@ def test_a_service_that_is_no_longer_defined_is_removed(stack: Stack) -> None:
 
 def test_two_ups_at_once_make_one_environment(own: Stack) -> None:
     with ExitStack() as both:
-        processes = [both.enter_context(own.spawned("up", "mailcatcher", "databasemaster")) for _ in "ab"]
+        words = ("up", "mailcatcher", "databasemaster", "--json")
+        processes = [both.enter_context(own.spawned(*words)) for _ in "ab"]
         outcomes = [process.wait(120) for process in processes]
 
     assert [outcome.code for outcome in outcomes] == [0, 0], outcomes
-    assert own.engine.healths() == {"databasemaster": "healthy", "mailcatcher": "healthy"}
+    waited, worked = sorted(outcomes, key=lambda outcome: len(outcome.data["plan"]["steps"]))
+    assert "waiting" in waited.err
+    assert waited.data["plan"]["steps"] == []
+    assert [step["resource"] for step in worked.data["plan"]["steps"]][-2:] == [
+        "databasemaster",
+        "mailcatcher",
+    ]
+    # They answered; the engine's own probes may be a moment behind.
+    both_healthy = {"databasemaster": "healthy", "mailcatcher": "healthy"}
+    until(lambda: own.engine.healths() == both_healthy, "both healthy", 20)
     assert len(own.engine.containers()) == 2
     assert len(own.engine.database_volumes()) == 1
     assert own.engine.count("kept") == 3
@@ -120,14 +130,14 @@ def test_environments_of_one_name_live_side_by_side(
         assert other.engine.project == f"{own.name}-2"
         assert (named["status"]["project"], named["status"]["environment"]) == (third.project, "third")
         views = (own.engine, other.engine, third)
-        assert [view.healths() for view in views] == [{"mailcatcher": "healthy"}] * 3
+        assert [view.settled() for view in views] == [{"mailcatcher": "healthy"}] * 3
         ports = [str(view.service("mailcatcher")["NetworkSettings"]["Ports"]) for view in views]
         assert len(set(ports)) == 3
         holders = {choice["key"]: choice["holder"] for choice in second["ports"]}
         assert holders["mail.port"] == f"container {own.name}-mailcatcher-1"
 
         other.run("down", "--volumes", "--yes").ok()
-        assert own.engine.healths() == third.healths() == {"mailcatcher": "healthy"}
+        assert own.engine.settled() == third.settled() == {"mailcatcher": "healthy"}
     finally:
         other.remove()
         third.remove_all()
@@ -137,4 +147,4 @@ def test_environments_of_one_name_live_side_by_side(
 def test_up_of_some_services_brings_what_they_need(own: Stack) -> None:
     own.up("taskrunner")
 
-    assert own.engine.healths() == dict.fromkeys(("databasemaster", "mailcatcher", "taskrunner"), "healthy")
+    assert own.engine.settled() == dict.fromkeys(("databasemaster", "mailcatcher", "taskrunner"), "healthy")

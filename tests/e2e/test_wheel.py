@@ -82,7 +82,7 @@ def test_the_installed_wheel_works_in_an_empty_folder(installed: Path, empty_fol
 
     up = devenv("up")
     assert up["status"]["state"] == "healthy"
-    assert stack.engine.healths() == dict.fromkeys(SERVICES, "healthy")
+    assert stack.engine.settled() == dict.fromkeys(SERVICES, "healthy")
     expected = seeded_rows()
     assert {table: stack.engine.count(table) for table in expected} == expected
     assert str(REPOSITORY) not in stack.read(".devenv/compose.yaml")
