@@ -40,8 +40,8 @@ class Companion(Protocol):
     def started(self) -> tuple[str, ...]:
         """The containers that were started since the last call; raises what the engine said of one that was not."""
 
-    def has_answered(self, service: Service, container: ObservedContainer) -> bool:
-        """Whether the container answered from outside in its present run."""
+    def has_answered(self, service: Service, container: ObservedContainer) -> bool | None:
+        """Whether the container has answered from outside since it is asked; None if it cannot be."""
 
     def wait(self) -> None:
         """Return when it is time to look again."""
@@ -67,10 +67,8 @@ class Patience:
         found, self._started = tuple(self._started), []
         return found
 
-    def has_answered(self, service: Service, container: ObservedContainer) -> bool:
-        """Nobody was asked: the engine's word counts."""
-        del service, container
-        return False
+    def has_answered(self, service: Service, container: ObservedContainer) -> None:
+        """Nobody is asked: the engine's word counts."""
 
     def wait(self) -> None:
         """Return a little later."""
@@ -116,10 +114,12 @@ class Alert:
             found.append(container_id)
         return tuple(found)
 
-    def has_answered(self, service: Service, container: ObservedContainer) -> bool:
+    def has_answered(self, service: Service, container: ObservedContainer) -> bool | None:
         """Whether the container answered from outside in its present run; the first call begins to ask."""
+        if not can_be_asked(service, container):
+            return None
         run = (container.id, container.started_at)
-        if run not in self._asked and can_be_asked(service, container):
+        if run not in self._asked:
             self._asked.add(run)
             Beside(self._ask, service, container, run)
         return run in self._answered

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devenv.database.ready import greets
+from devenv.model import needed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from devenv.engine.api import Engine
     from devenv.engine.observed import ObservedContainer, ObservedState
@@ -25,18 +26,29 @@ LONGEST_LINE = 512
 def believed(
     observed: ObservedState,
     services: Iterable[Service],
-    has_answered: Callable[[Service, ObservedContainer], bool],
+    has_answered: Callable[[Service, ObservedContainer], bool | None],
+    started: Container[str] = frozenset(),
 ) -> ObservedState:
-    """The same state, where what has answered from outside is healthy before the engine's own probe says so."""
+    """The same state, where an answer from outside counts before the engine's own probe says so.
+
+    `has_answered` is None where nobody can be asked. Who has answered is healthy. Who is healthy to the
+    engine, but was so before something that it needs was started (`started`, by id), is to answer anew:
+    until its next probe nobody knows whether it has found what is new.
+    """
+    services = tuple(services)
     by_name = {service.name: service for service in services}
+    renewed = {one.service for one in observed.containers if one.id in started}
 
-    def is_believed(one: ObservedContainer) -> bool:
+    def health(one: ObservedContainer) -> str | None:
         service = by_name.get(one.service)
-        return one.health == "starting" and service is not None and has_answered(service, one)
+        if service is None or one.health not in {"starting", "healthy"}:
+            return one.health
+        if one.health == "healthy" and (one.id in started or not renewed & needed_by(one.service, services)):
+            return one.health
+        answered = has_answered(service, one)
+        return one.health if answered is None else "healthy" if answered else "starting"
 
-    containers = tuple(
-        replace(one, health="healthy") if is_believed(one) else one for one in observed.containers
-    )
+    containers = tuple(replace(one, health=health(one)) for one in observed.containers)
     return replace(observed, containers=containers)
 
 

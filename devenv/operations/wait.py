@@ -88,8 +88,8 @@ class Ascent:
             self._companion.wait()
 
     def _look(self) -> ObservedState:
-        """What the engine has, where those that answer from outside are healthy before its own probe says so."""
-        return believed(self.observe(), self.services, self._companion.has_answered)
+        """What the engine has, where an answer from outside counts before its own probe says so."""
+        return believed(self.observe(), self.services, self._companion.has_answered, self._starting)
 
     def _advance(self, service: Service, observed: ObservedState) -> None:
         """Start what may start now; raise for what has failed; say what is new."""

@@ -112,7 +112,7 @@ def test_who_cannot_be_asked_is_not(
 ) -> None:
     monkeypatch.setattr(alert, "answers", lambda *_: pytest.fail("it was asked"))
     companion = Alert(engine, Told())
-    assert not companion.has_answered(service, seen)  # type: ignore[arg-type]
+    assert companion.has_answered(service, seen) is None  # type: ignore[arg-type]
     companion.close()
 
 

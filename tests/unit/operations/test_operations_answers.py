@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.model import Healthcheck, PublishedPort, Question, Service
+from devenv.model import Condition, Healthcheck, PublishedPort, Question, Service
 from devenv.operations.answers import answers, believed
 from tests.fakes import FakeEngine
 from tests.samples import container, observed
@@ -39,6 +39,28 @@ def test_who_answers_is_healthy_before_the_engine_says_so() -> None:
     found = believed(state, services, lambda *_: True)
     assert [one.health for one in found.containers] == ["healthy", "unhealthy", "starting"]
     assert believed(state, services, lambda *_: False) == state
+
+
+def test_who_was_healthy_before_what_it_needs_was_started_is_to_answer_anew() -> None:
+    state = observed(
+        *(container(name, health="healthy") for name in ("database", "backend", "frontend", "mail"))
+    )
+    services = [
+        Service("database", "database"),
+        Service("backend", "backend", depends_on={"database": Condition.HEALTHY}),
+        Service("frontend", "frontend", depends_on={"backend": Condition.STARTED}),
+        Service("mail", "mail"),
+    ]
+
+    def found(answer: bool | None, *started: str) -> list[str | None]:
+        ids = {one.id for one in state.containers if one.service in started}
+        return [one.health for one in believed(state, services, lambda *_: answer, ids).containers]
+
+    assert found(False, "database") == ["healthy", "starting", "starting", "healthy"]
+    assert found(False, "backend") == ["healthy", "healthy", "starting", "healthy"]
+    assert found(False, "database", "backend", "frontend") == ["healthy"] * 4
+    assert found(True, "database") == ["healthy"] * 4
+    assert found(None, "database") == ["healthy"] * 4
 
 
 @contextmanager

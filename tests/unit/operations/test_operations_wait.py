@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -26,7 +26,8 @@ from tests.fakes import (
 from tests.samples import project
 
 if TYPE_CHECKING:
-    from devenv.engine.observed import ObservedState
+    from devenv.engine.observed import ObservedContainer, ObservedState
+    from devenv.model import Service
     from tests.clock import Clock
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -130,6 +131,33 @@ def test_what_runs_already_is_not_started_again(clock: Clock) -> None:
     shop.run()
     assert shop.started == []
     assert clock.waits == 0
+
+
+class Unanswered(Patience):
+    """Says of those that are asked how often they gave no answer, before they do."""
+
+    asked: ClassVar[list[str]] = []
+
+    def has_answered(self, service: Service, container: ObservedContainer) -> bool:  # type: ignore[override]
+        del container
+        self.asked.append(service.name)
+        return self.asked.count(service.name) > 3
+
+
+def test_what_runs_already_answers_anew_where_something_that_it_needs_was_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wait, "Patience", Unanswered)
+    monkeypatch.setattr(Unanswered, "asked", [])
+    shop = environment()
+    for name in shop.engine.containers:
+        if "backend" not in name:
+            shop.engine.turn(name, HEALTHY)
+    shop.engine.scripts["backend"] = [HEALTHY]
+    shop.run()
+    assert shop.started == ["backend"]
+    assert Unanswered.asked.count("frontend") > 3
+    assert "mailcatcher" not in Unanswered.asked
 
 
 def test_a_container_that_was_stopped_is_started_again() -> None:
