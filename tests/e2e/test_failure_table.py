@@ -159,23 +159,23 @@ CASES = {
         },
         "timeout",
         "healthcheck",
-        "patient is not healthy after 7 s",
+        "patient is not healthy after 12 s",
         "probe: later",
     ),
     "waiting": Case(
         {**shell("sleep 600"), "depends_on": {"mailcatcher": JOB_ENDS}},
         "timeout",
         "depends_on",
-        "waiting was not started within 7 s: it waits for mailcatcher to end with status 0",
+        "waiting was not started within 12 s: it waits for mailcatcher to end with status 0",
     ),
-    "endless": Case(shell("sleep 600"), "timeout", "command", "endless has not ended after 7 s"),
+    "endless": Case(shell("sleep 600"), "timeout", "command", "endless has not ended after 12 s"),
 }
 OTHERS = {
     "job": shell("echo SyntaxError; exit 1"),
     "fine": shell("sleep 600"),
     "after": {**shell("sleep 600"), "depends_on": {"endless": JOB_ENDS}},
 }
-PATIENCE = {"patient": "7", "waiting": "7", "endless": "7"}
+PATIENCE = {"patient": "12", "waiting": "12", "endless": "12"}
 
 
 def foreign_program() -> bytes:
