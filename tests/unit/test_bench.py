@@ -168,9 +168,18 @@ def test_requests_are_judged_from_the_moment_at_which_the_command_returned() -> 
         Visit(2.125, 2.25, good=True, fresh=True),
         Visit(2.375, 2.5, good=True, fresh=False),
     ]
-    assert sight(visits, 2.0) == Sight(1, 1, first_fresh_ms=250, away_ms=1125, page_ms=125)
+    assert sight(visits, [], 2.0) == Sight(1, 1, first_fresh_ms=250, away_ms=1125, page_ms=125)
     with pytest.raises(ValueError, match="no fresh page"):
-        sight(visits[:3], 2.0)
+        sight(visits[:3], [], 2.0)
+
+
+def test_one_who_comes_when_the_command_returned_waits_for_no_request_of_before() -> None:
+    visits = [
+        Visit(1.0, 1.125, good=True, fresh=False),
+        Visit(1.5, 3.0, good=True, fresh=True),
+    ]
+    arrivals = [Visit(2.0, 2.25, good=False, fresh=False), Visit(2.25, 2.5, good=True, fresh=True)]
+    assert sight(visits, arrivals, 2.0) == Sight(1, 0, first_fresh_ms=500, away_ms=1875, page_ms=125)
 
 
 def test_the_client_reads_rows_and_their_end() -> None:
