@@ -158,7 +158,7 @@ def delete(session: Session, reference: str, confirm: Callable[[str], bool]) -> 
 def image_version(session: Session, image: Obtained) -> str:
     """The version of an image's server: known from a seed that it made, else asked for."""
     for snapshot in _store(session).all():
-        if (snapshot.inputs or {}).get("image") == image.content:
+        if snapshot.server and (snapshot.inputs or {}).get("image") == image.content:
             return snapshot.server
     return version_of_banner(capture.banner(session.engine, image.reference, session.identity.project))
 
