@@ -820,7 +820,7 @@ def _interpret(
             case ["exit", status]:
                 program.status, program.goes_on = int(status), False
                 return program
-            case ["trap", action, "TERM"]:
+            case ["trap", action, "TERM"] if action.startswith("exit "):
                 program.stop_status = int(action.removeprefix("exit "))
             case ["true"]:
                 program.goes_on = False

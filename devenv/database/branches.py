@@ -11,10 +11,8 @@ from devenv.database.snapshots import (
     KIND_REPLICA,
     ROOT,
     Key,
-    data_volume,
     run_worker,
     worker,
-    worker_name,
 )
 from devenv.errors import OperationError
 from devenv.model import Label
@@ -187,13 +185,6 @@ def bring_in(engine: Engine, image: str, snapshot: Snapshot, home: Pool) -> None
 def replica_volume(snapshot: Snapshot, pool_name: str) -> str:
     """The volume with the copy of a snapshot in a pool."""
     return f"{snapshot.volume}_{pool_name}"
-
-
-def copy_snapshot(engine: Engine, image: str, snapshot: Snapshot, key: str) -> None:
-    """Copy a snapshot's data into the prepared volume of another one, which goes on from there."""
-    script = f"cp -a --reflink=auto --sparse=always /base/{DATA} {ROOT}/"
-    volumes = {snapshot.volume: "/base:ro", data_volume(key): ROOT}
-    _run(engine, worker(worker_name(key), image, script, volumes), snapshot)
 
 
 def _copy(engine: Engine, image: str, request: BranchRequest, options: str) -> None:

@@ -28,6 +28,15 @@ done
 exec mysql "$@" --binary-mode --batch --raw --skip-column-names --unbuffered
 """
 """A client once it is told a first line; if that is not empty, as soon as the server answers, for a minute."""
+READY = """
+tries=0
+until mysql "$@" --execute 'SELECT 1' >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  [ $tries -lt 40 ] || exit 1
+  sleep 0.05
+done
+"""
+"""Asks for some seconds in the container itself: to get in there takes the engine five times as long as to ask."""
 DEAD = frozenset({"exited", "dead", "removing"})
 
 
@@ -76,7 +85,7 @@ class Server:
     def wait_ready(self, timeout: float) -> None:
         """Return once it answers a query; raises OperationError when it ends or `timeout` seconds pass."""
         deadline = time.monotonic() + timeout
-        while self.query("SELECT 1").exit_status != 0:
+        while self._mysql((), program=("sh", "-c", READY, "mysql")).exit_status != 0:
             state = self.engine.container_state(self.container)
             if state is None or state in DEAD or time.monotonic() > deadline:
                 ended = "ended" if state in DEAD or state is None else f"did not answer within {timeout:g} s"
@@ -100,10 +109,15 @@ class Server:
         """Write a file of so many bytes beside it, where it can read it."""
         self.engine.put_file(self.container, path, pieces, size)
 
-    def _mysql(self, arguments: tuple[str, ...], stdin: Iterable[bytes] | None = None) -> ExecResult:
+    def _mysql(
+        self,
+        arguments: tuple[str, ...],
+        stdin: Iterable[bytes] | None = None,
+        program: tuple[str, ...] = ("mysql",),
+    ) -> ExecResult:
         return self.engine.execute(
             self.container,
-            ("mysql", *CLIENT, *arguments),
+            (*program, *CLIENT, *arguments),
             environment={"MYSQL_PWD": self.password},
             stdin=stdin,
         )

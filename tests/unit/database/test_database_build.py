@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.database.build import SeedRequest, build_snapshot
+from devenv.database.build import BUILD_SCRIPT, SeedRequest, build_snapshot
 from devenv.database.seed import LoadFile, RunCommand
-from devenv.database.snapshots import DATA, ROOT, SEAL_SCRIPT, Key, Snapshot, SnapshotStore
+from devenv.database.snapshots import ROOT, Key, Snapshot, SnapshotStore
 from devenv.engine.observed import ExecResult
 from devenv.errors import DevenvError, OperationError, SeedError
 from devenv.model import Label
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.clock import Clock
 
 KEY = "0123456789abcdef"
-VOLUME, MANIFEST, WORKER = f"devenv_snapshot_{KEY}_data", f"devenv_snapshot_{KEY}", f"devenv-snapshot-{KEY}"
+VOLUME, MANIFEST = f"devenv_snapshot_{KEY}_data", f"devenv_snapshot_{KEY}"
 BUILDER = "shop-database-build"
 BASE = Snapshot("fedcba9876543210", 7, "8.4.3", "2026-01-01T00:00:00+00:00", "seed")
 COMMAND_RUNNER = "shop-seed-command"
@@ -81,7 +82,7 @@ def statements(engine: FakeEngine) -> list[str]:
     """What was done to the data, in a word or two each."""
     found = []
     for execution in engine.executed:
-        last = execution.command[-1] if execution.container != WORKER else execution.command[2]
+        last = execution.command[-1]
         found.append(
             f"{last} < {execution.stdin.decode().split(maxsplit=3)[:3]}" if execution.stdin else last
         )
@@ -101,22 +102,21 @@ def test_the_whole_build_in_its_order(engine: FakeEngine, request_: SeedRequest,
         "run once backend: sh -c python manage.py migrate",
         f"stop container {BUILDER}",
         f"remove {BUILDER}",
-        f"run {WORKER}",
         f"create volume {MANIFEST}",
     ]
-    assert statements(engine) == [
-        "SELECT 1",
+    ready, *done = statements(engine)
+    assert ready == "--default-character-set=utf8mb4"
+    assert done == [
         "CREATE DATABASE IF NOT EXISTS `app`; CREATE DATABASE IF NOT EXISTS `stock`",
         "app < ['CREATE', 'TABLE', 'one']",
         "python manage.py migrate",
         "stock < ['INSERT', 'INTO', 'one']",
-        "SELECT VERSION()",
         (
             "CREATE DATABASE IF NOT EXISTS devenv; "
             "CREATE TABLE IF NOT EXISTS devenv.marker (id VARCHAR(64) PRIMARY KEY); "
-            f"DELETE FROM devenv.marker; INSERT INTO devenv.marker VALUES ('{KEY}')"
+            f"DELETE FROM devenv.marker; INSERT INTO devenv.marker VALUES ('{KEY}'); "
+            "SELECT VERSION()"
         ),
-        SEAL_SCRIPT,
     ]
     assert sink.lines == [
         "working database: initialising an empty data directory",
@@ -167,14 +167,9 @@ def test_it_goes_on_from_the_nearest_snapshot_with_the_commands_only(
     sink = RecordingSink()
     engine.create_volume(BASE.volume, {})
     seen: list[FakeContainer] = []
-    engine.when(f"run {BUILDER}", lambda: seen.extend(engine.containers.values()))
+    engine.when("stop container", lambda: seen.extend(engine.containers.values()))
     build(engine, replace(request_, base=base), sink)
-    copying = engine.executed[0]
-    assert (copying.container, copying.command[2]) == (
-        WORKER,
-        f"cp -a --reflink=auto --sparse=always /base/{DATA} {ROOT}/",
-    )
-    assert seen == [], "the copy is done before the server starts"
+    assert seen[0].volumes == {ROOT: VOLUME, "/base": BASE.volume}
     assert [line for line in statements(engine) if "<" in line] == []
     assert engine.called("run once") == ["run once backend: sh -c python manage.py migrate"]
     assert sink.lines[:2] == [
@@ -190,12 +185,48 @@ def test_a_base_that_cannot_be_copied_leaves_nothing_behind(
     engine: FakeEngine, request_: SeedRequest, exit_status: int
 ) -> None:
     engine.create_volume(BASE.volume, {})
-    engine.answer("cp -a", "cp: No space left on device", exit_status)
+    engine.scripts[BUILDER] = [exited(exit_status)]
+    engine.when(f"run {BUILDER}", lambda: engine.written.append((BUILDER, "cp: No space left on device")))
+    engine.answer("SELECT 1", "no such container", 1)
     with pytest.raises(OperationError) as caught:
         build(engine, replace(request_, base=BASE))
     assert caught.value.code == "disk_full"
     assert set(engine.volume_labels) == {"shop_database_1", BASE.volume}
-    assert engine.called(f"run {BUILDER}") == []
+    assert engine.called("stop container") == []
+
+
+def test_the_builder_copies_serves_until_it_is_told_to_end_and_seals(tmp_path: Path) -> None:
+    """Its script, with a server that is a script too; where that ends badly nothing is sealed."""
+    base, root = tmp_path / "base", tmp_path / "snapshot"
+    (base / "data").mkdir(parents=True)
+    (base / "data" / "ibdata1").write_text("old")
+    root.mkdir()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    server = f"#!/bin/sh\ntrap 'echo new > {root}/data/ibdata1; exit $STATUS' TERM\necho ready\nwhile :; do sleep 0.01; done\n"
+    (programs / "mysqld").write_text(server)
+    (programs / "mysqld").chmod(0o755)
+    script = BUILD_SCRIPT.replace("/base", str(base)).replace("/snapshot", str(root))
+
+    def run(status: str) -> tuple[int, list[str]]:
+        environment = {"PATH": f"{programs}:/usr/bin:/bin", "STATUS": status}
+        with subprocess.Popen(
+            ["sh", "-c", script, "devenv", "--flag"], env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            lines = [process.stdout.readline()]
+            process.terminate()
+            lines += process.stdout
+        return process.returncode, [line.strip() for line in lines]
+
+    status, lines = run("7")
+    assert (status, lines) == (7, ["ready"])
+    assert not (root / "checksums").exists()
+    status, lines = run("0")
+    assert status == 0
+    assert int(lines[-1]) > 0
+    assert (root / "checksums").read_text().split()[1] == "./ibdata1"
+    assert (root / "data" / "ibdata1").read_text() == "new\n"
 
 
 def test_the_builder_is_a_server_of_its_own(engine: FakeEngine, request_: SeedRequest) -> None:
@@ -238,7 +269,9 @@ FAILURES: dict[str, Callable[[FakeEngine], object]] = {
     "the last file fails": lambda engine: engine.answer("utf8mb4 stock$", "lost connection", 1),
     "the marker is not written": lambda engine: engine.answer("INSERT INTO devenv.marker", "disk full", 1),
     "the server does not end well": lambda engine: engine.fail("stop container", OperationError("no")),
-    "it cannot be sealed": lambda engine: engine.answer("sha256sum", "sync failed", 1),
+    "it cannot be sealed": lambda engine: engine.when(
+        "stop container", lambda: setattr(engine.containers[BUILDER], "stop_status", 1)
+    ),
     "somebody presses Ctrl-C": lambda engine: engine.fail("run once", KeyboardInterrupt()),
 }
 
@@ -335,10 +368,15 @@ def test_a_migration_that_fails_is_named(engine: FakeEngine, request_: SeedReque
 
 
 def test_a_server_that_ends_badly_shows_its_log(engine: FakeEngine, request_: SeedRequest) -> None:
-    engine.written = [(BUILDER, "InnoDB: no space left")]
-    engine.when("stop container", lambda: setattr(engine.containers[BUILDER], "stop_status", 137))
+    def ends_badly() -> None:
+        engine.containers[BUILDER].stop_status = 137
+        engine.written = [(BUILDER, "InnoDB: no space left")]
+
+    engine.when("stop container", ends_badly)
     error = failure_of(engine, request_)
-    assert error.message.startswith("the database server ended with exit status 137 after ")
+    assert error.message.startswith(
+        "the server did not write out the data: it ended with exit status 137 after "
+    )
     assert error.evidence == ("InnoDB: no space left",)
     assert engine.containers == {}
 
