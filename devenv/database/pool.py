@@ -38,8 +38,10 @@ ROOT = "/pool"
 NO_SPACE = "No space left on device"
 FULL = re.compile(
     rf"{NO_SPACE}|Available space .* is not enough|[Dd]isk is full|Out of disk space|The table '.*' is full"
+    r"|[Ee]rror number 28\b|Retry attempts for writing partial data failed"
 )
-"""How tools and the server say that a disk is full."""
+"""How tools and the server say that a disk is full. InnoDB names the reason once, and goes on trying at such length
+that of its last lines only those are left that say how it fared."""
 FULL_HINT = "`devenv gc` frees what nothing needs, `devenv db pool show` says how full the pool is"
 LEAST_ROOM = 128
 """MB that a server needs at its start for files of its own: a branch of a full pool would never start."""

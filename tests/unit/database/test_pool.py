@@ -210,12 +210,14 @@ def test_the_name_is_the_environments(pooled: FakeEngine, monkeypatch: pytest.Mo
         "ERROR 3873 (HY000): Clone estimated database size is 9 MiB. Available space 1 MiB is not enough.",
         "ERROR 1114 (HY000) at line 3: The table 'big' is full",
         "InnoDB Database creation was aborted with error Out of disk space.",
+        "[InnoDB] Write to file ./undo_002 failed. Operating system error number 28. Check that",
+        "[InnoDB] Retry attempts for writing partial data failed.",
     ],
 )
 def test_a_full_disk_is_recognised(text: str) -> None:
     error = SeedError("the seed failed", evidence=("begun", text))
     pool.name_full(error)
     assert error.code == "disk_full"
-    other = SeedError("the seed failed", evidence=("Table 'x' does not exist",))
+    other = SeedError("the seed failed", evidence=("Table 'x' does not exist", "error number 280"))
     pool.name_full(other)
     assert other.code == "seed_failed"
