@@ -17,26 +17,25 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 CLIENT = ("--protocol=tcp", "-h127.0.0.1", "-uroot", "--default-character-set=utf8mb4")
-TALK = """
-read -r wait || exit 1
+AWAIT = """
 tries=0
-until [ -z "$wait" ] || mysql "$@" --execute 'DO 1' </dev/null >/dev/null 2>&1; do
+until mysql "$@" --execute 'SELECT 1' </dev/null >/dev/null 2>&1; do
   tries=$((tries + 1))
-  [ $tries -lt 1200 ] || exit 1
+  [ $tries -lt TRIES ] || exit 1
   sleep 0.05
 done
+"""
+"""Asks in the container itself: to get in there takes the engine five times as long as to ask."""
+READY = AWAIT.replace("TRIES", "40")
+"""For some seconds, between which somebody looks whether the container still runs."""
+TALK = f"""
+read -r wait || exit 1
+if [ -n "$wait" ]; then
+{AWAIT.replace("TRIES", "1200")}
+fi
 exec mysql "$@" --binary-mode --batch --raw --skip-column-names --unbuffered
 """
 """A client once it is told a first line; if that is not empty, as soon as the server answers, for a minute."""
-READY = """
-tries=0
-until mysql "$@" --execute 'SELECT 1' >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  [ $tries -lt 40 ] || exit 1
-  sleep 0.05
-done
-"""
-"""Asks for some seconds in the container itself: to get in there takes the engine five times as long as to ask."""
 DEAD = frozenset({"exited", "dead", "removing"})
 
 
@@ -85,7 +84,7 @@ class Server:
     def wait_ready(self, timeout: float) -> None:
         """Return once it answers a query; raises OperationError when it ends or `timeout` seconds pass."""
         deadline = time.monotonic() + timeout
-        while self._mysql((), program=("sh", "-c", READY, "mysql")).exit_status != 0:
+        while self._run(("sh", "-c", READY, "mysql", *CLIENT)).exit_status != 0:
             state = self.engine.container_state(self.container)
             if state is None or state in DEAD or time.monotonic() > deadline:
                 ended = "ended" if state in DEAD or state is None else f"did not answer within {timeout:g} s"
@@ -109,18 +108,12 @@ class Server:
         """Write a file of so many bytes beside it, where it can read it."""
         self.engine.put_file(self.container, path, pieces, size)
 
-    def _mysql(
-        self,
-        arguments: tuple[str, ...],
-        stdin: Iterable[bytes] | None = None,
-        program: tuple[str, ...] = ("mysql",),
-    ) -> ExecResult:
-        return self.engine.execute(
-            self.container,
-            (*program, *CLIENT, *arguments),
-            environment={"MYSQL_PWD": self.password},
-            stdin=stdin,
-        )
+    def _mysql(self, arguments: tuple[str, ...], stdin: Iterable[bytes] | None = None) -> ExecResult:
+        return self._run(("mysql", *CLIENT, *arguments), stdin)
+
+    def _run(self, command: tuple[str, ...], stdin: Iterable[bytes] | None = None) -> ExecResult:
+        environment = {"MYSQL_PWD": self.password}
+        return self.engine.execute(self.container, command, environment=environment, stdin=stdin)
 
 
 def quoted(name: str) -> str:

@@ -41,12 +41,14 @@ def believed(
 
     def health(one: ObservedContainer) -> str | None:
         service = by_name.get(one.service)
-        if service is None or one.health not in {"starting", "healthy"}:
+        is_unsure = one.health == "starting" or (one.health == "healthy" and is_outdated(one))
+        answered = has_answered(service, one) if service is not None and is_unsure else None
+        if answered is None:
             return one.health
-        if one.health == "healthy" and (one.id in started or not renewed & needed_by(one.service, services)):
-            return one.health
-        answered = has_answered(service, one)
-        return one.health if answered is None else "healthy" if answered else "starting"
+        return "healthy" if answered else "starting"
+
+    def is_outdated(one: ObservedContainer) -> bool:
+        return one.id not in started and not renewed.isdisjoint(needed_by(one.service, services))
 
     containers = tuple(replace(one, health=health(one)) for one in observed.containers)
     return replace(observed, containers=containers)
