@@ -156,10 +156,15 @@ def main() -> None:
         try:
             if pool := os.environ.get("POOL"):
                 stack.enter_context(_pool(pool))
-            measured = _Run(api, f"bench-db-{uuid.uuid4().hex[:6]}", sizes, rounds).measure()
+            _keep(_Run(api, f"bench-db-{uuid.uuid4().hex[:6]}", sizes, rounds).measure())
         except (RuntimeError, OSError) as error:
             sys.exit(f"error: {error}")
+
+
+def _keep(measured: Measured) -> None:
+    """Print what was measured, and write the raw figures down: before anything that made it possible is removed."""
     sys.stdout.write(report(measured))
+    sys.stdout.flush()
     raw = {
         **asdict(measured),
         "growth": {name: asdict(line) for name, line in growth(measured.resets).items()},
@@ -179,7 +184,7 @@ def _pool(size: str) -> Iterator[None]:
         try:
             yield
         finally:
-            run(*command, "remove")
+            run(*command, "remove", "--yes")
 
 
 def _end(number: int, _: object) -> None:
