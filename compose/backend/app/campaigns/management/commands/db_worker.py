@@ -8,6 +8,9 @@ from campaigns.worker import Worker, beat
 
 
 class Command(db_worker.Command):
+    # As for the web process: they are for whoever changes the code, and load all of its views.
+    requires_system_checks = ()
+
     def add_arguments(self, parser) -> None:
         super().add_arguments(parser)
         parser.set_defaults(interval=0.5, reload=settings.RELOAD)
