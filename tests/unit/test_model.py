@@ -7,7 +7,7 @@ import pytest
 from devenv.engine.observed import EngineInfo, ObservedState
 from devenv.errors import ConfigError, Problem
 from devenv.events import Event, EventSink, NullSink, Status
-from devenv.model import PublishedPort
+from devenv.model import Healthcheck, PublishedPort, Question
 from devenv.services.pods import Shape
 from tests.samples import container, project
 
@@ -45,6 +45,22 @@ def test_a_port_says_where_it_is_reached(port: PublishedPort, url: str | None) -
 def test_an_engine_knows_start_interval_from_25_on(version: str, major: int, *, knows: bool) -> None:
     info = EngineInfo(version, "1.45", "memory://")
     assert (info.major, info.knows_start_interval) == (major, knows)
+
+
+@pytest.mark.parametrize(
+    ("questions", "interval", "pace"),
+    [
+        ((), 2, 0.25),
+        ((Question(8000, "http"),), 2, 1),
+        ((Question(1025, "smtp"), Question(1080, "http")), 5, 1),
+        ((Question(None, "heartbeat", "/tmp/heartbeat"),), 5, 2),
+        ((Question(None, "heartbeat", "/tmp/heartbeat"),), 0.5, 0.5),
+    ],
+)
+def test_a_start_is_probed_as_often_as_somebody_waits_for_the_probe(
+    questions: tuple[Question, ...], interval: float, pace: float
+) -> None:
+    assert Healthcheck((), interval=interval, questions=questions).start_interval == pace
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.samples import container
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from devenv.engine.observed import ObservedContainer
     from devenv.operations.alert import Companion
 
 PATIENCE = 10
@@ -25,6 +26,8 @@ BACKEND = Service(
     "backend", "backend", ports=(PublishedPort(80, 8000),), healthcheck=Healthcheck((), questions=QUESTIONS)
 )
 RUNNING = container("backend", health="starting", ports={8000: 80}, started_at="once")
+HEARTBEAT = Healthcheck((), questions=(Question(None, "heartbeat", "/tmp/heartbeat"),))
+TASKRUNNER = Service("taskrunner", "backend", healthcheck=HEARTBEAT, replicas=5)
 
 
 class Told:
@@ -127,3 +130,33 @@ def test_the_answer_of_an_earlier_run_does_not_count(
     again = container("backend", health="starting", ports={8000: 80}, started_at="twice")
     assert not companion.has_answered(BACKEND, again)
     companion.close()
+
+
+def test_files_are_asked_for_one_at_a_time_and_every_container_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch, engine: Starting
+) -> None:
+    workers = [
+        container("taskrunner", number, health="starting") for number in range(1, TASKRUNNER.replicas + 1)
+    ]
+    asked: set[str] = set()
+    busy, together = threading.Lock(), []
+
+    def answers(_engine: object, _service: object, worker: ObservedContainer) -> bool:
+        if not busy.acquire(blocking=False):
+            together.append(worker.name)
+            return False
+        asked.add(worker.name)
+        threading.Event().wait(0.001)
+        busy.release()
+        return len(asked) == len(workers)
+
+    monkeypatch.setattr(alert, "answers", answers)
+    monkeypatch.setattr(alert, "FILE_SECONDS", 0.001)
+    companion = Alert(engine, Told())
+    waiting = list(workers)
+    while waiting:
+        waiting = [worker for worker in waiting if not companion.has_answered(TASKRUNNER, worker)]
+        if waiting:
+            companion.wait()
+    assert asked == {worker.name for worker in workers}
+    assert not together
