@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from devenv.cli.context import Setup
-    from devenv.engine.api import Engine
+    from devenv.engine.api import Engine, HeldCommand
     from devenv.engine.setup_plan import SetupStep
     from devenv.engine.swarm_api import Swarm
     from devenv.events import Event, EventSink, Status
@@ -422,18 +422,38 @@ class FakeEngine:
         environment: Mapping[str, str],
         name: str,
     ) -> ExecResult:
+        return self._one_off(compose_file, service, command, environment, name).release()
+
+    @contextmanager
+    def hold_once(
+        self,
+        compose_file: Path,
+        service: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        name: str,
+    ) -> Iterator[HeldCommand]:
+        self._called(f"hold {service}")
+        try:
+            yield self._one_off(compose_file, service, command, environment, name)
+        finally:
+            self.containers.pop(name, None)
+
+    def _one_off(
+        self,
+        compose_file: Path,
+        service: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        name: str,
+    ) -> HeldCommand:
         definition = _compose(compose_file)["services"][service]
         image = self.present.get(definition["image"])
         if image is None or name in self.containers:
             reason = f"No such image: {definition['image']}" if image is None else f"{name} is in use"
             raise _compose_failed(f"run a command in {service}", reason)
-        execution = Execution(service, tuple(command), b"", dict(environment))
-        # Who is killed meanwhile leaves it.
         self.containers[name] = FakeContainer(name, name, definition["image"], image.id, turns=[Turn(None)])
-        self._called(f"run once {execution.text}")
-        result = self.answered(execution)
-        del self.containers[name]
-        return result
+        return FakeHeld(self, name, Execution(service, tuple(command), b"", dict(environment)))
 
     def watch(self) -> AbstractContextManager[None]:
         """It tells nothing: whoever waits looks again now and then."""
@@ -744,6 +764,21 @@ class FakeEngine:
         if execution.command[:1] == ("cat",) and len(execution.command) == 2:
             program.lines = self.files[execution.container, execution.command[1]].decode().splitlines()
         return ExecResult(program.status, "".join(f"{line}\n" for line in program.lines))
+
+
+class FakeHeld:
+    """A command in a container of its own, which runs when it is released; who is killed meanwhile leaves it."""
+
+    def __init__(self, engine: FakeEngine, name: str, execution: Execution) -> None:
+        self._engine = engine
+        self._name = name
+        self._execution = execution
+
+    def release(self) -> ExecResult:
+        self._engine._called(f"run once {self._execution.text}")
+        result = self._engine.answered(self._execution)
+        del self._engine.containers[self._name]
+        return result
 
 
 class FakeConversation:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from devenv.database.pool import name_full
@@ -17,9 +18,10 @@ from devenv.errors import DevenvError, SeedError
 from devenv.events import Event, EventSink, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from devenv.engine.api import HeldCommand
     from devenv.engine.observed import ExecResult
 
 RESOURCE = "database"
@@ -84,6 +86,8 @@ class SeedRequest:
     compose_file: Path
     created: str
     base: Snapshot | None = None
+    entrypoints: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What is put before a command in a service; one that is in none of these waits for its turn to get a container."""
 
     @property
     def builder(self) -> str:
@@ -178,12 +182,42 @@ def _fill(engine: Engine, server: Server, request: SeedRequest, events: EventSin
     if request.base is not None:
         start = f"going on from snapshot {request.base.key}"
     events.emit(Event(RESOURCE, Status.WORKING, start))
-    server.wait_ready(INITIALISE_SECONDS)
-    if request.base is None:
-        _create_databases(server, request.databases)
-    for number, step in enumerate(request.todo, start=1):
-        events.emit(Event(RESOURCE, Status.WORKING, f"seed {number} of {len(request.todo)}: {step}"))
-        _run_step(engine, server, request, step)
+    with _commands(engine, request) as run:
+        server.wait_ready(INITIALISE_SECONDS)
+        if request.base is None:
+            _create_databases(server, request.databases)
+        for number, step in enumerate(request.todo, start=1):
+            events.emit(Event(RESOURCE, Status.WORKING, f"seed {number} of {len(request.todo)}: {step}"))
+            if isinstance(step, LoadFile):
+                _load(server, step)
+            else:
+                _check(step, run(step))
+
+
+@contextmanager
+def _commands(engine: Engine, request: SeedRequest) -> Iterator[Callable[[RunCommand], ExecResult]]:
+    """How a command is run; the first one's container is made meanwhile, which takes as long as the server's start."""
+    first = next((step for step in request.todo if isinstance(step, RunCommand)), None)
+    held: dict[RunCommand, HeldCommand] = {}
+
+    def run(step: RunCommand) -> ExecResult:
+        waiting = held.pop(step, None)
+        if waiting is not None:
+            return waiting.release()
+        return engine.run_once(request.compose_file, step.service, _shell(step), *where)
+
+    where = ({"DB_HOST": request.builder}, request.command_runner)
+    with ExitStack() as stack:
+        if first is not None and first.service in request.entrypoints:
+            command = (*request.entrypoints[first.service], *_shell(first))
+            held[first] = stack.enter_context(
+                engine.hold_once(request.compose_file, first.service, command, *where)
+            )
+        yield run
+
+
+def _shell(step: RunCommand) -> tuple[str, ...]:
+    return ("sh", "-c", step.command)
 
 
 def _create_databases(server: Server, databases: Sequence[str]) -> None:
@@ -191,13 +225,6 @@ def _create_databases(server: Server, databases: Sequence[str]) -> None:
     result = server.query(sql)
     if result.exit_status != 0:
         raise SeedError("the databases could not be created", evidence=_last_lines(result.output))
-
-
-def _run_step(engine: Engine, server: Server, request: SeedRequest, step: SeedStep) -> None:
-    if isinstance(step, LoadFile):
-        _load(server, step)
-    else:
-        _run(engine, request, step)
 
 
 def _load(server: Server, step: LoadFile) -> None:
@@ -218,14 +245,7 @@ def _load(server: Server, step: LoadFile) -> None:
     )
 
 
-def _run(engine: Engine, request: SeedRequest, step: RunCommand) -> None:
-    result = engine.run_once(
-        request.compose_file,
-        step.service,
-        ("sh", "-c", step.command),
-        {"DB_HOST": request.builder},
-        request.command_runner,
-    )
+def _check(step: RunCommand, result: ExecResult) -> None:
     if result.exit_status != 0:
         raise _command_failed(step, result)
 

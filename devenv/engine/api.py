@@ -79,6 +79,13 @@ class Conversation(Protocol):
         """Tell it that nothing more comes, and wait for its end; the output is what was not read yet."""
 
 
+class HeldCommand(Protocol):
+    """A command whose container is there, and that waits for its turn."""
+
+    def release(self) -> ExecResult:
+        """Let it run to its end."""
+
+
 LineSink = Callable[[str], None]
 """Takes one line of a command's progress."""
 
@@ -137,6 +144,20 @@ class Engine(Protocol):
         """Run a command in a new container of the service, called `name`, and remove it.
 
         Its dependencies are left alone. A killed devenv leaves it running, under that name.
+        """
+
+    def hold_once(
+        self,
+        compose_file: Path,
+        service: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        name: str,
+    ) -> AbstractContextManager[HeldCommand]:
+        """Make the container of `run_once` already, in which the command waits until it is released.
+
+        `command` comes in place of the image's entry point: what that does would not wait. The image has a
+        shell. Not released it never runs; its container goes with the block, and with a killed devenv.
         """
 
     def watch(self) -> AbstractContextManager[News | None]:

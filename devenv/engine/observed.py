@@ -203,11 +203,12 @@ class ObservedState:
 
 @dataclass(frozen=True, slots=True)
 class ObservedImage:
-    """An image that is on the engine."""
+    """An image that is on the engine; `entrypoint` is what it puts before every command."""
 
     reference: str
     id: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devenv.database.branches import (
     BranchRequest,
@@ -22,12 +22,12 @@ from devenv.database.pool import find_pool
 from devenv.database.seed import RunCommand, SeedStep, seed_inputs, seed_key
 from devenv.database.snapshots import Key, Snapshot, SnapshotStore, nearest
 from devenv.environments.registry import Registry
-from devenv.errors import OperationError
+from devenv.errors import DevenvError, OperationError
 from devenv.events import Event, Phase, Status
 from devenv.model import Label
 from devenv.operations.room import check_room
 from devenv.project import labels
-from devenv.render.compose import network_labels, volume_labels
+from devenv.render.compose import network_labels, network_name, volume_labels
 from devenv.services import mysql
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.model import Project
+    from devenv.operations.beside import Beside
     from devenv.operations.session import Session
 
 DRIVER_VOLUME = "devenv_branch_driver"
@@ -58,10 +59,16 @@ class Data:
     seconds: float
 
 
-def branch_seed(session: Session, project: Project, images: Mapping[str, Obtained]) -> Data:
+def branch_seed(
+    session: Session,
+    project: Project,
+    images: Mapping[str, Obtained],
+    beside: Beside[Any] | None = None,
+) -> Data:
     """Make the project's database volume a branch of the seed's snapshot, which is built if it is missing.
 
-    The memory is the point of no return: until then the environment has the data it had before.
+    What goes on `beside` may be Compose's work on the same project: the branch is made when that is over. The
+    memory is the point of no return: until then the environment has the data it had before.
     """
     begun = time.monotonic()
     volume = project.volume(mysql.VOLUME)
@@ -71,7 +78,12 @@ def branch_seed(session: Session, project: Project, images: Mapping[str, Obtaine
     try:
         with session.seed_located():
             snapshot, built = _Sowing(session, store, project, images, steps, inputs).snapshot()
+        if beside is not None:
+            beside.result()
     except BaseException:
+        if beside is not None:
+            with suppress(DevenvError):  # the first error counts
+                beside.result()
         # Compose makes all volumes of the project for a command of the seed, the one to come too.
         remove_branch(session.engine, volume.name)
         raise
@@ -259,7 +271,7 @@ class _Sowing:
         request = SeedRequest(
             project=project.name,
             labels=labels(session.identity, "database-build"),
-            network=f"{project.name}_default",
+            network=network_name(project),
             network_labels=network_labels(project),
             image=self.images["database"].reference,
             flags=mysql.server_flags(session.settings),
@@ -272,5 +284,17 @@ class _Sowing:
             compose_file=session.workspace.compose_file,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             base=base,
+            entrypoints=self._entrypoints(),
         )
         return build_snapshot(session.engine, self.store, request, session.events)
+
+    def _entrypoints(self) -> dict[str, tuple[str, ...]]:
+        """Those of our own services; of a user's own Compose may know another one than its image."""
+        services = [one for one in self.project.services if one.raw is None and one.image in self.images]
+        references = {one.name: self.images[one.image].reference for one in services}
+        present = self.session.engine.images(set(references.values()))
+        return {
+            one.name: one.entrypoint or present[references[one.name]].entrypoint
+            for one in services
+            if references[one.name] in present
+        }

@@ -28,7 +28,7 @@ from devenv.operations.session import remembered
 from devenv.operations.spare import discard_spare, prepare_spare
 from devenv.operations.wait import DEFAULT_TIMEOUT, Ascent
 from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
-from devenv.render.compose import MARK, specs
+from devenv.render.compose import MARK, network_labels, network_name, specs
 from devenv.services import mysql
 
 if TYPE_CHECKING:
@@ -214,9 +214,9 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
     if desired.seed is not None:
         remove_helpers(session)
-        starts = () if is_prepared(session, desired.images) else _start_ahead(session, desired)
-        branch_seed(session, desired.project, desired.images)
-        for start in starts:
+        ahead = None if is_prepared(session, desired.images) else _start_ahead(session, desired)
+        branch_seed(session, desired.project, desired.images, ahead)
+        for start in ahead.result() if ahead is not None else ():
             with suppress(OperationError):  # it is started again, and then what is wrong with it is said
                 start.result()
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
@@ -239,8 +239,8 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     return plan
 
 
-def _start_ahead(session: Session, desired: _Desired) -> tuple[Beside[None], ...]:
-    """Let what needs no database start while that is seeded.
+def _start_ahead(session: Session, desired: _Desired) -> Beside[tuple[Beside[None], ...]] | None:
+    """Let what needs no database be created and start while that is seeded; the starts.
 
     Compose makes all volumes of the project with them, so this is over before the database's is made.
     """
@@ -250,12 +250,21 @@ def _start_ahead(session: Session, desired: _Desired) -> tuple[Beside[None], ...
         if mysql.NAME not in {one.name, *needed_by(one.name, desired.services)}
     ]
     if not free:
-        return ()
-    names = [one.name for one in free]
-    session.engine.create(session.workspace.compose_file, names, _teller(session))
-    first = {one.name for one in free if not one.depends_on}
-    made = [one for one in session.observe().containers if one.service in first and one.state == "created"]
-    return tuple(Beside(session.engine.start_container, one.id) for one in made)
+        return None
+    # Who seeds wants the network as well, and the engine makes two of one name.
+    session.engine.create_network(network_name(desired.project), network_labels(desired.project))
+    tell = _teller(session)
+    tell("")
+
+    def start() -> tuple[Beside[None], ...]:
+        session.engine.create(session.workspace.compose_file, [one.name for one in free], tell)
+        first = {one.name for one in free if not one.depends_on}
+        made = [
+            one for one in session.observe().containers if one.service in first and one.state == "created"
+        ]
+        return tuple(Beside(session.engine.start_container, one.id) for one in made)
+
+    return Beside(start)
 
 
 def _restart_unhealthy(session: Session, observed: ObservedState) -> None:

@@ -30,7 +30,7 @@ def render(project: Project, images: Mapping[str, str], *, start_interval: bool)
         "name": project.name,
         "services": services,
         "networks": {
-            "default": {"name": f"{project.name}_default", "labels": escaped(_labels(project, "network"))},
+            "default": {"name": network_name(project), "labels": escaped(_labels(project, "network"))},
         },
         "volumes": {
             volume.key: {"name": volume.name, "labels": escaped(dict(volume.labels))}
@@ -91,6 +91,11 @@ def volume_labels(project: Project, volume: Volume) -> dict[str, str]:
         "com.docker.compose.project": project.name,
         "com.docker.compose.volume": volume.key,
     }
+
+
+def network_name(project: Project) -> str:
+    """The network of all its services."""
+    return f"{project.name}_default"
 
 
 def network_labels(project: Project) -> dict[str, str]:

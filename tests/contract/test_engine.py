@@ -642,6 +642,22 @@ def test_a_command_in_a_container_of_its_own(place: Place) -> None:
     assert place.engine.observe(place.project).containers == ()
 
 
+def test_a_command_that_waits_until_it_is_released(place: Place) -> None:
+    file = place.compose(one=f"{SLEEPER}\nentrypoint: [echo, not this]")
+    name = place.name("once")
+    script = "echo out; cat; printenv FIRST; exit 6"
+    with place.engine.hold_once(file, "one", ("sh", "-c", script), {"FIRST": "a"}, name) as held:
+        until(lambda: place.engine.container_state(name) == "running", "its container runs")
+        result = held.release()
+    assert result.exit_status == 6
+    assert {"out", "a"} <= set(result.output.split())
+    assert "not this" not in result.output
+    assert place.engine.container_state(name) is None
+    with place.engine.hold_once(file, "one", ("sleep", "infinity"), {}, name):
+        until(lambda: place.engine.container_state(name) == "running", "its container runs")
+    assert place.engine.container_state(name) is None
+
+
 def test_logs_are_merged_in_their_order(place: Place) -> None:
     place.run("clock", "sleep infinity")
     file = place.compose(one="command: [sh, -c, 'echo one; echo two']", two="command: [sh, -c, 'echo three']")

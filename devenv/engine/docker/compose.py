@@ -6,19 +6,23 @@ import re
 import shutil
 import subprocess
 from collections import deque
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from devenv.engine.observed import ExecResult
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from devenv.engine.api import BuildRequest, LineSink
     from devenv.errors import DevenvError
 
 EVIDENCE_LINES = 20
+HOLD_SCRIPT = 'read -r _ && exec "$@"'
+"""Waits for a line; where the input ends without one, the command never runs."""
+END_SECONDS = 10
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -46,11 +50,33 @@ class Compose:
 
         Its dependencies are left alone. A killed devenv leaves it running, under that name.
         """
-        variables = [word for one in environment.items() for word in ("--env", "=".join(one))]
-        words = ("run", "--rm", "--no-deps", "--no-TTY", "--name", name, *variables, service, *command)
+        words = (*_run_words(environment, name), service, *command)
         lines: list[str] = []
         status = _client(compose_file, words, f"run a command in {service}", lines.append)
         return ExecResult(status, "\n".join(lines))
+
+    @contextmanager
+    def hold_once(
+        self,
+        compose_file: Path,
+        service: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        name: str,
+    ) -> Iterator[_Held]:
+        """Make the container of `run_once` already, in which the command waits until it is released.
+
+        `command` comes in place of the image's entry point: what that does would not wait. The image has a
+        shell. Not released it never runs; its container goes with the block, and with a killed devenv.
+        """
+        hold = ("--entrypoint", "sh", service, "-c", HOLD_SCRIPT, "sh")
+        words = (*_run_words(environment, name), *hold, *command)
+        with _started(compose_file, words, f"run a command in {service}", subprocess.PIPE) as process:
+            held = _Held(process)
+            try:
+                yield held
+            finally:
+                held.end()
 
     def build(self, request: BuildRequest, on_line: LineSink) -> None:
         """Build an image; raises ImageError `build_failed` with the last lines as evidence."""
@@ -84,6 +110,38 @@ class Compose:
             ) from error
 
 
+class _Held:
+    """The client that holds a command; its output waits in the pipe, which is empty before."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def release(self) -> ExecResult:
+        """Let it run to its end."""
+        assert self._process.stdin is not None
+        lines: list[str] = []
+        with suppress(BrokenPipeError):  # it has ended already, which its output explains
+            self._process.stdin.write(b"\n")
+            self._process.stdin.close()
+        _read_lines(self._process, lines.append)
+        return ExecResult(self._process.wait(), "\n".join(lines))
+
+    def end(self) -> None:
+        """Where it was not released: it reads the end of its input, and ends."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+
+def _run_words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    variables = [word for one in environment.items() for word in ("--env", "=".join(one))]
+    return ("run", "--rm", "--no-deps", "--no-TTY", "--name", name, *variables)
+
+
 def _compose(compose_file: Path, words: Sequence[str], doing: str, on_line: LineSink) -> None:
     tail: deque[str] = deque(maxlen=EVIDENCE_LINES)
 
@@ -98,19 +156,26 @@ def _compose(compose_file: Path, words: Sequence[str], doing: str, on_line: Line
 
 
 def _client(compose_file: Path, words: Sequence[str], doing: str, on_line: LineSink) -> int:
-    """Run Compose by itself: python-on-whales would run the same line, and takes 250 ms to import; the exit status."""
+    """Run Compose to its end; the exit status."""
+    with _started(compose_file, words, doing, subprocess.DEVNULL) as process:
+        _read_lines(process, on_line)
+    return process.returncode
+
+
+def _started(compose_file: Path, words: Sequence[str], doing: str, stdin: int) -> subprocess.Popen[bytes]:
+    """Start Compose by itself: python-on-whales would run the same line, and takes 250 ms to import."""
     docker = shutil.which("docker")
     if docker is None:
         raise _no_client(doing)
     folder = compose_file.parent.parent
     argv = [docker, "compose", "--file", str(compose_file), "--project-directory", str(folder), *words]
-    with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        assert process.stdout is not None
-        for raw in process.stdout:
-            on_line(raw.decode(errors="replace").rstrip())
-    return process.returncode
+    return subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def _read_lines(process: subprocess.Popen[bytes], on_line: LineSink) -> None:
+    assert process.stdout is not None
+    for raw in process.stdout:
+        on_line(raw.decode(errors="replace").rstrip())
 
 
 def _no_client(doing: str) -> EngineUnavailableError:

@@ -28,8 +28,11 @@ class Images(Connected):
             for reference in references:
                 with missing_is_fine():
                     raw = self._api.call("GET", f"/images/{reference}/json")
-                    labels = (raw.get("Config") or {}).get("Labels") or {}
-                    found[reference] = ObservedImage(reference, raw["Id"], labels)
+                    config = raw.get("Config") or {}
+                    entrypoint = tuple(config.get("Entrypoint") or ())
+                    found[reference] = ObservedImage(
+                        reference, raw["Id"], config.get("Labels") or {}, entrypoint
+                    )
         return found
 
     def pull(self, reference: str, on_line: LineSink) -> None:

@@ -259,6 +259,25 @@ def test_what_an_earlier_build_left_is_removed_first(engine: FakeEngine, request
     assert MANIFEST in engine.volume_labels
 
 
+def test_the_first_commands_container_is_there_when_its_turn_comes(
+    engine: FakeEngine, request_: SeedRequest, clock: Clock
+) -> None:
+    twice = (*request_.steps, RunCommand("python manage.py check", "backend"))
+    request_ = replace(request_, steps=twice, entrypoints={"backend": ("tini", "entrypoint")})
+    build(engine, request_)
+    commands = ("execute", "hold", "run once")
+    assert [call.split(":")[0] for call in engine.changes if call.startswith(commands)][:2] == [
+        "hold backend",
+        f"execute {BUILDER}",
+    ]
+    assert engine.called("run once") == [
+        "run once backend: tini entrypoint sh -c python manage.py migrate",
+        "run once backend: sh -c python manage.py check",
+    ]
+    assert engine.containers == {}
+    assert clock.waits == 0
+
+
 FAILURES: dict[str, Callable[[FakeEngine], object]] = {
     "the builder does not start": lambda engine: engine.fail(f"run {BUILDER}", OperationError("no")),
     "the server ends": lambda engine: engine.scripts.update({BUILDER: [exited(1)]}),
@@ -276,11 +295,17 @@ FAILURES: dict[str, Callable[[FakeEngine], object]] = {
 }
 
 
+@pytest.mark.parametrize("entrypoints", [{}, {"backend": ("entrypoint",)}], ids=["in turn", "held"])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_anywhere_leaves_nothing_behind(
-    engine: FakeEngine, request_: SeedRequest, clock: Clock, failure: str
+    engine: FakeEngine,
+    request_: SeedRequest,
+    clock: Clock,
+    failure: str,
+    entrypoints: dict[str, tuple[str, ...]],
 ) -> None:
     FAILURES[failure](engine)
+    request_ = replace(request_, entrypoints=entrypoints)
     with pytest.raises((DevenvError, KeyboardInterrupt)):
         build(engine, request_)
     assert engine.containers == {}

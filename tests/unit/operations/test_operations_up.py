@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import shutil
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -69,16 +70,19 @@ def test_from_nothing(shop: Shop) -> None:
     assert sorted(pulls) == sorted(f"pull {image}" for image in SHOP_IMAGES)
     key = shop.project.memory["snapshot"]
     (empty,) = [one.removeprefix("devenv_snapshot_") for one in empty_snapshots(shop)]
-    mail = "start shop-mailcatcher-1"  # while the seed runs
-    assert shop.changes.index(mail) < shop.changes.index("start shop-databasemaster-1")
+    mail = ("create mailcatcher", "start shop-mailcatcher-1")  # while the seed runs
+    assert [call for call in shop.changes if call in mail] == [*mail]
+    assert shop.changes.index(mail[0]) < shop.changes.index("create volume shop_database_1")
+    assert shop.changes.index(mail[1]) < shop.changes.index("start shop-databasemaster-1")
     # The empty server's is initialised while the other images come.
-    assert [call for call in shop.changes if not call.startswith(("remove", "pull", mail))] == [
+    assert [call for call in shop.changes if not call.startswith(("remove", "pull", *mail))] == [
         f"create volume devenv_snapshot_{empty}_data",
         "stop container shop-database-build",
         f"create volume devenv_snapshot_{empty}",
-        "create mailcatcher",
-        "create network shop_default",
+        "create network shop_default",  # for the mail catcher
+        "create network shop_default",  # for the seed's command
         f"create volume devenv_snapshot_{key}_data",
+        "hold backend",
         "stop container shop-database-build",
         f"create volume devenv_snapshot_{key}",
         "create volume devenv-branch-probe",
@@ -93,6 +97,20 @@ def test_from_nothing(shop: Shop) -> None:
     assert result.status.state == "healthy"
     assert [row.name for row in result.status.services] == SERVICES
     assert {row.health for row in result.status.services} == {"healthy"}
+
+
+def test_the_branch_is_made_when_compose_has_created_what_starts_meanwhile(shop: Shop) -> None:
+    seeded, branched, too_early = threading.Event(), threading.Event(), []
+
+    def create() -> None:
+        assert seeded.wait(10)
+        too_early.append(branched.wait(0.1))
+
+    shop.engine.when("create mailcatcher", create)
+    shop.engine.when("run once", seeded.set)
+    shop.engine.when("create volume shop_database_1", branched.set)
+    shop.up()
+    assert too_early == [False]
 
 
 def test_what_it_remembers(shop: Shop) -> None:
