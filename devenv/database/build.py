@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from devenv.database.pool import name_full
 from devenv.database.seed import MIGRATION, STEP, LoadFile, RunCommand, SeedStep
 from devenv.database.server import Server, quoted
-from devenv.database.snapshots import DATA, ROOT, SEAL_SCRIPT, Origin, Snapshot, SnapshotStore
+from devenv.database.snapshots import DATA, ROOT, SEAL_SCRIPT, SPARE_REDO, Origin, Snapshot, SnapshotStore
 from devenv.database.sqlfile import chunks, first_error, statement_at
 from devenv.engine.api import ContainerRequest, Engine
 from devenv.errors import DevenvError, SeedError
@@ -51,6 +51,7 @@ fi
 server=$!
 while wait $server && status=0 || status=$?; kill -0 $server 2>/dev/null; do :; done
 ( exit $status )
+rm -f {ROOT}/{DATA}/{SPARE_REDO}
 {SEAL_SCRIPT}"""
 """The whole build in one container, since each takes half a second to make and to remove: copy, serve until
 it is told to end, seal. A signal ends the first `wait` before the server has."""

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from devenv.database.pool import is_full
-from devenv.database.snapshots import DATA, ROOT, run_worker, worker
+from devenv.database.snapshots import DATA, ROOT, SPARE_REDO, run_worker, worker
 from devenv.errors import OperationError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ ask "DELETE FROM mysql.plugin WHERE name = '{PLUGIN}' AND $FORGET_PLUGIN"
 version=$(ask 'SELECT VERSION()')
 kill $pid
 wait $pid || {{ tail -n 15 /tmp/devenv.log; exit 1; }}
-rm -rf '#clone'
+rm -rf '#clone' {SPARE_REDO}
 echo "$version"
 """
 """Without grants nobody but this container gets in, and no password is needed. The last line is the version."""

@@ -37,14 +37,16 @@ KIND_WORKER = "worker"
 SEAL_SCRIPT = f"""
 set -eu
 cd {ROOT}/{DATA}
-rm -f auto.cnf '#innodb_redo'/*_tmp
+rm -f auto.cnf
 find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum > ../{CHECKSUMS}.tmp
 mv ../{CHECKSUMS}.tmp ../{CHECKSUMS}
 sync -f .
 du -s --block-size=1 . | cut -f 1
 """
-"""`auto.cnf` names one server; every branch makes its own. So it does with the redo log's spare files, which hold
-nothing: 62 of 98 MB in an empty server's data. The last line printed is the size in bytes."""
+"""`auto.cnf` names one server; every branch makes its own. The last line printed is the size in bytes."""
+SPARE_REDO = "'#innodb_redo'/*_tmp"
+"""The redo log's spare files, in a shell's words: they hold nothing, every server makes its own, and they are 62 of the
+98 MB of an empty server's data."""
 VERIFY_SCRIPT = f"cd {ROOT}/{DATA} && sha256sum --quiet --strict --check ../{CHECKSUMS}"
 
 
