@@ -16,6 +16,7 @@ from devenv.database.archive import (
     write_archive,
 )
 from devenv.database.catalogue import check_name, refuse_taken, resolve
+from devenv.database.pool import name_full
 from devenv.database.snapshots import DATA, ROOT, Snapshot, SnapshotStore
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
@@ -238,13 +239,15 @@ def _run_in(
 ) -> None:
     result = session.engine.execute(container, command, stdin=stdin)
     if result.exit_status != 0:
-        raise OperationError(
+        error = OperationError(
             f"{archive.path.name} could not be unpacked",
             code="unpack_failed",
             where=str(archive.path),
             evidence=tuple(result.output.strip().splitlines()[-5:]),
             hint="`devenv doctor` shows how much room there is",
         )
+        name_full(error)
+        raise error
 
 
 def _compare(archive: Archive, found: Mapping[str, str]) -> None:

@@ -140,6 +140,38 @@ def test_a_full_disk_is_said_and_loses_nothing(place: Place, left: int) -> None:
     assert stack.engine.builders() == []
 
 
+def test_a_full_disk_under_push_and_pull_is_said_and_loses_nothing(place: Place) -> None:
+    stack = place.stack
+    stack.run("reset-db").ok()
+    stack.engine.mysql("INSERT INTO kept VALUES (6)")
+    old = place.rows()
+    stack.run("snapshot", "save", "pushed").ok()
+    folder = place.engine.disk / "files"
+    folder.mkdir()
+    file = folder / "pushed.snap"
+    file.write_bytes(b"what was there")
+
+    with place.engine.filled(1_000_000):
+        outcome = stack.run("snapshot", "push", "pushed", str(file), "--yes", "--json")
+        assert (outcome.code, outcome.error["code"]) == (1, "disk_full"), outcome
+        assert str(file) in outcome.error["message"]
+        assert file.read_bytes() == b"what was there"
+        assert list(folder.iterdir()) == [file]
+    stack.run("snapshot", "push", "pushed", str(file), "--yes").ok()
+
+    stack.run("snapshot", "delete", "pushed", "--yes").ok()
+    volumes = stack.engine.volumes()
+    with place.engine.filled(20_000_000):
+        outcome = stack.run("snapshot", "pull", str(file), "--json")
+        assert (outcome.code, outcome.error["code"]) == (1, "disk_full"), outcome
+        assert outcome.error["hint"]
+        assert place.rows() == old
+    assert stack.engine.volumes() == volumes
+    stack.run("snapshot", "pull", str(file)).ok()
+    stack.run("snapshot", "restore", "pushed").ok()
+    assert place.rows() == old
+
+
 def test_a_disk_that_runs_full_while_a_dump_is_loaded_is_said_and_loses_nothing(place: Place) -> None:
     stack = place.stack
     # The first import makes the snapshot of an empty server, which takes room too.

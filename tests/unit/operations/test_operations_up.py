@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import shutil
+import threading
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
