@@ -67,11 +67,12 @@ class Healthcheck:
 
     @property
     def start_interval(self) -> float:
-        """Seconds between two probes while the service starts; a worker's can wait, which nobody depends on, and of which
-        many start at once.
+        """Seconds between two probes while the service starts.
+
+        What is known by a file is a worker: many may start at once, and seldom does anybody wait for one.
         """
-        is_worker = any(question.target is None for question in self.questions)
-        return min(self.interval, 2 if is_worker else 1 if self.questions else 0.25)
+        by_file = any(question.target is None for question in self.questions)
+        return min(self.interval, 2 if by_file else 1 if self.questions else 0.25)
 
 
 @dataclass(frozen=True, slots=True)

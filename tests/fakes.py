@@ -422,7 +422,9 @@ class FakeEngine:
         environment: Mapping[str, str],
         name: str,
     ) -> ExecResult:
-        return self._one_off(compose_file, service, command, environment, name).release()
+        result = self._one_off(compose_file, service, command, environment, name).release()
+        assert result is not None
+        return result
 
     @contextmanager
     def hold_once(
@@ -774,7 +776,9 @@ class FakeHeld:
         self._name = name
         self._execution = execution
 
-    def release(self) -> ExecResult:
+    def release(self) -> ExecResult | None:
+        if self._name not in self._engine.containers:
+            return None
         self._engine._called(f"run once {self._execution.text}")
         result = self._engine.answered(self._execution)
         del self._engine.containers[self._name]

@@ -88,7 +88,9 @@ class SeedRequest:
     created: str
     base: Snapshot | None = None
     entrypoints: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """What is put before a command in a service; one that is in none of these waits for its turn to get a container."""
+    """What is put before a command in a service; for one that is not among these no container is made ahead."""
+    ahead: Callable[[], None] = lambda: None
+    """Waits for what has to be over before the first step; what it raises ends the build."""
 
     @property
     def builder(self) -> str:
@@ -185,6 +187,7 @@ def _fill(engine: Engine, server: Server, request: SeedRequest, events: EventSin
     events.emit(Event(RESOURCE, Status.WORKING, start))
     with _commands(engine, request) as run:
         server.wait_ready(INITIALISE_SECONDS)
+        request.ahead()
         if request.base is None:
             _create_databases(server, request.databases)
         for number, step in enumerate(request.todo, start=1):
@@ -199,21 +202,26 @@ def _fill(engine: Engine, server: Server, request: SeedRequest, events: EventSin
 def _commands(engine: Engine, request: SeedRequest) -> Iterator[Callable[[RunCommand], ExecResult]]:
     """How a command is run; the first one's container is made meanwhile, which takes as long as the server's start."""
     first = next((step for step in request.todo if isinstance(step, RunCommand)), None)
-    held: dict[RunCommand, HeldCommand] = {}
+    environment = {"DB_HOST": request.builder}
+    held: list[HeldCommand] = []
 
     def run(step: RunCommand) -> ExecResult:
-        waiting = held.pop(step, None)
-        if waiting is not None:
-            return waiting.release()
-        return engine.run_once(request.compose_file, step.service, _shell(step), *where)
+        result = held.pop().release() if held else None
+        if result is not None:
+            return result
+        # There was none, or it ended before its turn, as when the way to the engine broke.
+        engine.remove_container(request.command_runner)
+        return engine.run_once(
+            request.compose_file, step.service, _shell(step), environment, request.command_runner
+        )
 
-    where = ({"DB_HOST": request.builder}, request.command_runner)
     with ExitStack() as stack:
         if first is not None and first.service in request.entrypoints:
             command = (*request.entrypoints[first.service], *_shell(first))
-            held[first] = stack.enter_context(
-                engine.hold_once(request.compose_file, first.service, command, *where)
+            waiting = engine.hold_once(
+                request.compose_file, first.service, command, environment, request.command_runner
             )
+            held.append(stack.enter_context(waiting))
         yield run
 
 

@@ -82,8 +82,8 @@ class Conversation(Protocol):
 class HeldCommand(Protocol):
     """A command whose container is there, and that waits for its turn."""
 
-    def release(self) -> ExecResult:
-        """Let it run to its end."""
+    def release(self) -> ExecResult | None:
+        """Let it run to its end; None where its container is gone already, and it never ran."""
 
 
 LineSink = Callable[[str], None]
@@ -157,7 +157,8 @@ class Engine(Protocol):
         """Make the container of `run_once` already, in which the command waits until it is released.
 
         `command` comes in place of the image's entry point: what that does would not wait. The image has a
-        shell. Not released it never runs; its container goes with the block, and with a killed devenv.
+        shell. Not released it never runs; its container goes with the block. It goes with a killed devenv too,
+        unless that was killed before it started: then it is left, under that name.
         """
 
     def watch(self) -> AbstractContextManager[News | None]:

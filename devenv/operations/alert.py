@@ -132,6 +132,8 @@ class Alert:
         turn, pause = (self._files, FILE_SECONDS) if asks_for_files(service) else (nullcontext(), 0.0)
         while not self._closed.is_set():
             with turn:
+                if self._closed.is_set():
+                    return
                 if answers(self._engine, service, container):
                     self._answered.add(run)
                     self._news.tell()

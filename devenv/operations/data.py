@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from devenv.database.branches import (
     BranchRequest,
@@ -22,7 +22,7 @@ from devenv.database.pool import find_pool
 from devenv.database.seed import RunCommand, SeedStep, seed_inputs, seed_key
 from devenv.database.snapshots import Key, Snapshot, SnapshotStore, nearest
 from devenv.environments.registry import Registry
-from devenv.errors import DevenvError, OperationError
+from devenv.errors import OperationError
 from devenv.events import Event, Phase, Status
 from devenv.model import Label
 from devenv.operations.room import check_room
@@ -31,14 +31,13 @@ from devenv.render.compose import network_labels, network_name, volume_labels
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from devenv.database.pool import Pool
     from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.model import Project
-    from devenv.operations.beside import Beside
     from devenv.operations.session import Session
 
 DRIVER_VOLUME = "devenv_branch_driver"
@@ -63,12 +62,13 @@ def branch_seed(
     session: Session,
     project: Project,
     images: Mapping[str, Obtained],
-    beside: Beside[Any] | None = None,
+    ahead: Callable[[], None] = lambda: None,
 ) -> Data:
     """Make the project's database volume a branch of the seed's snapshot, which is built if it is missing.
 
-    What goes on `beside` may be Compose's work on the same project: the branch is made when that is over. The
-    memory is the point of no return: until then the environment has the data it had before.
+    `ahead` waits for what goes on meanwhile: no step of the seed runs before that is over, and neither is the
+    branch made, since Compose makes volumes too. The memory is the point of no return: until then the
+    environment has the data it had before.
     """
     begun = time.monotonic()
     volume = project.volume(mysql.VOLUME)
@@ -77,13 +77,11 @@ def branch_seed(
     store = SnapshotStore(session.engine, images["database"].reference)
     try:
         with session.seed_located():
-            snapshot, built = _Sowing(session, store, project, images, steps, inputs).snapshot()
-        if beside is not None:
-            beside.result()
+            snapshot, built = _Sowing(session, store, project, images, steps, inputs, ahead).snapshot()
+        ahead()
     except BaseException:
-        if beside is not None:
-            with suppress(DevenvError):  # the first error counts
-                beside.result()
+        with suppress(Exception):  # the first error counts
+            ahead()
         # Compose makes all volumes of the project for a command of the seed, the one to come too.
         remove_branch(session.engine, volume.name)
         raise
@@ -241,6 +239,8 @@ class _Sowing:
     images: Mapping[str, Obtained]
     steps: tuple[SeedStep, ...]
     inputs: Mapping[str, str]
+    ahead: Callable[[], None] = lambda: None
+    """Waits for what has to be over before the first step."""
 
     def snapshot(self) -> tuple[Snapshot, bool]:
         """The seed's snapshot, and whether it had to be built; one command at a time builds a key.
@@ -285,6 +285,7 @@ class _Sowing:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             base=base,
             entrypoints=self._entrypoints(),
+            ahead=self.ahead,
         )
         return build_snapshot(session.engine, self.store, request, session.events)
 

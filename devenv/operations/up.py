@@ -32,7 +32,7 @@ from devenv.render.compose import MARK, network_labels, network_name, specs
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from devenv.config.document import KeyPath
     from devenv.engine.api import LineSink
@@ -214,11 +214,8 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
     if desired.seed is not None:
         remove_helpers(session)
-        ahead = None if is_prepared(session, desired.images) else _start_ahead(session, desired)
+        ahead = _nothing if is_prepared(session, desired.images) else _start_ahead(session, desired)
         branch_seed(session, desired.project, desired.images, ahead)
-        for start in ahead.result() if ahead is not None else ():
-            with suppress(OperationError):  # it is started again, and then what is wrong with it is said
-                start.result()
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
         # Compose would take them for replicas too many, and choose by itself which of them go.
@@ -239,10 +236,15 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     return plan
 
 
-def _start_ahead(session: Session, desired: _Desired) -> Beside[tuple[Beside[None], ...]] | None:
-    """Let what needs no database be created and start while that is seeded; the starts.
+def _nothing() -> None:
+    """What there is to wait for where all is prepared."""
 
-    Compose makes all volumes of the project with them, so this is over before the database's is made.
+
+def _start_ahead(session: Session, desired: _Desired) -> Callable[[], None]:
+    """Let what needs no database be created and start while that is seeded; gives the wait for it.
+
+    Whoever waits gets what Compose said where it failed. One that does not start is started again later, and
+    then what is wrong with it is said.
     """
     free = [
         one
@@ -250,21 +252,31 @@ def _start_ahead(session: Session, desired: _Desired) -> Beside[tuple[Beside[Non
         if mysql.NAME not in {one.name, *needed_by(one.name, desired.services)}
     ]
     if not free:
-        return None
+        return _nothing
     # Who seeds wants the network as well, and the engine makes two of one name.
     session.engine.create_network(network_name(desired.project), network_labels(desired.project))
     tell = _teller(session)
     tell("")
 
-    def start() -> tuple[Beside[None], ...]:
+    def start() -> None:
         session.engine.create(session.workspace.compose_file, [one.name for one in free], tell)
         first = {one.name for one in free if not one.depends_on}
         made = [
             one for one in session.observe().containers if one.service in first and one.state == "created"
         ]
-        return tuple(Beside(session.engine.start_container, one.id) for one in made)
+        for each in [Beside(session.engine.start_container, one.id) for one in made]:
+            with suppress(OperationError):
+                each.result()
 
-    return Beside(start)
+    beside = Beside(start)
+    to_tell = [Event("containers", Status.DONE, "created")]
+
+    def wait() -> None:
+        beside.result()
+        while to_tell:
+            session.events.emit(to_tell.pop())
+
+    return wait
 
 
 def _restart_unhealthy(session: Session, observed: ObservedState) -> None:

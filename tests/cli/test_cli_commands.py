@@ -84,11 +84,13 @@ def test_up_from_nothing(shop: Shop) -> None:
         .. containers: creating
         .. database: seeding
         .. database: going on from snapshot <key>
+        ok containers: created
         .. database: seed 1 of 2: seed.sql
         .. database: seed 2 of 2: backend: python manage.py migrate
         .. database: sealing the snapshot
         .. database: branching off snapshot <key>
         ok database: seeded in 0.0 s (reflink)
+        .. containers: creating
         ok containers: created
         .. databasemaster: starting
         ok mailcatcher: healthy

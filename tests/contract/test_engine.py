@@ -649,6 +649,7 @@ def test_a_command_that_waits_until_it_is_released(place: Place) -> None:
     with place.engine.hold_once(file, "one", ("sh", "-c", script), {"FIRST": "a"}, name) as held:
         until(lambda: place.engine.container_state(name) == "running", "its container runs")
         result = held.release()
+    assert result is not None
     assert result.exit_status == 6
     assert {"out", "a"} <= set(result.output.split())
     assert "not this" not in result.output
@@ -656,6 +657,10 @@ def test_a_command_that_waits_until_it_is_released(place: Place) -> None:
     with place.engine.hold_once(file, "one", ("sleep", "infinity"), {}, name):
         until(lambda: place.engine.container_state(name) == "running", "its container runs")
     assert place.engine.container_state(name) is None
+    with place.engine.hold_once(file, "one", ("sleep", "infinity"), {}, name) as held:
+        until(lambda: place.engine.container_state(name) == "running", "its container runs")
+        place.engine.remove_container(name)
+        until(lambda: held.release() is None, "its client has ended")
 
 
 def test_logs_are_merged_in_their_order(place: Place) -> None:

@@ -22,6 +22,7 @@ COMMAND: dict[str, Any] = {"run": "echo working; sleep 300", "service": "backend
 MOMENTS = {
     "initialising": ([KEPT, SLOW], "initialising"),
     "loading a file": ([KEPT, SLOW], f"seed 2 of 2: {SLOW}"),
+    "loading a file before a command": ([KEPT, SLOW, COMMAND], f"seed 2 of 3: {SLOW}"),
     "running a command": ([KEPT, COMMAND], "seed 2 of 2: backend"),
 }
 
@@ -106,6 +107,19 @@ def test_a_kill_while_seeding_leaves_nothing_that_counts_as_data(own: Stack) -> 
         process.wait(10)
 
     assert own.run("status", "--json").ok().data["state"] == "absent"
+    assert_next_up_completes(own)
+
+
+def test_a_command_that_waits_for_its_turn_goes_with_a_killed_devenv(own: Stack) -> None:
+    own.write(SLOW, SLOW_SQL)
+    own.configure(database={"seed": [KEPT, SLOW, COMMAND], "parameters": new_parameter()})
+
+    with own.spawned("up", "databasemaster") as process:
+        process.err.until(f"seed 2 of 3: {SLOW}")
+        until(lambda: len(own.engine.builders()) == 2, "the command's container", 30)
+        process.process.kill()  # it alone: its clients find that out by themselves
+        until(lambda: len(own.engine.builders()) == 1, "only the server, which nobody ends", 30)
+
     assert_next_up_completes(own)
 
 

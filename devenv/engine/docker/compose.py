@@ -67,7 +67,8 @@ class Compose:
         """Make the container of `run_once` already, in which the command waits until it is released.
 
         `command` comes in place of the image's entry point: what that does would not wait. The image has a
-        shell. Not released it never runs; its container goes with the block, and with a killed devenv.
+        shell. Not released it never runs; its container goes with the block. It goes with a killed devenv too,
+        unless that was killed before it started: then it is left, under that name.
         """
         hold = ("--entrypoint", "sh", service, "-c", HOLD_SCRIPT, "sh")
         words = (*_run_words(environment, name), *hold, *command)
@@ -111,28 +112,33 @@ class Compose:
 
 
 class _Held:
-    """The client that holds a command; its output waits in the pipe, which is empty before."""
+    """The client that holds a command; what it writes waits in the pipe."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
-    def release(self) -> ExecResult:
-        """Let it run to its end."""
+    def release(self) -> ExecResult | None:
+        """Let it run to its end; None where its container is gone already, and it never ran."""
         assert self._process.stdin is not None
-        lines: list[str] = []
-        with suppress(BrokenPipeError):  # it has ended already, which its output explains
+        if self._process.poll() is not None:
+            return None
+        try:
             self._process.stdin.write(b"\n")
             self._process.stdin.close()
+        except BrokenPipeError:
+            return None
+        lines: list[str] = []
         _read_lines(self._process, lines.append)
         return ExecResult(self._process.wait(), "\n".join(lines))
 
     def end(self) -> None:
-        """Where it was not released: it reads the end of its input, and ends."""
+        """Not released it reads the end of its input, and ends; released and not at its end yet it is killed."""
         assert self._process.stdin is not None
+        patience = 0 if self._process.stdin.closed else END_SECONDS
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(END_SECONDS)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
 

@@ -278,6 +278,28 @@ def test_the_first_commands_container_is_there_when_its_turn_comes(
     assert clock.waits == 0
 
 
+def test_a_command_whose_container_went_before_its_turn_gets_another(
+    engine: FakeEngine, request_: SeedRequest
+) -> None:
+    request_ = replace(request_, entrypoints={"backend": ("entrypoint",)})
+    engine.when("execute", lambda: engine.containers.pop(request_.command_runner, None))
+    build(engine, request_)
+    assert engine.called("run once") == ["run once backend: sh -c python manage.py migrate"]
+    assert engine.containers == {}
+
+
+def test_no_step_runs_before_what_goes_on_meanwhile_is_over(
+    engine: FakeEngine, request_: SeedRequest
+) -> None:
+    def ahead() -> None:
+        raise OperationError("not to be had")
+
+    with pytest.raises(OperationError, match="not to be had"):
+        build(engine, replace(request_, ahead=ahead))
+    assert len(statements(engine)) == 1, "only whether the server is ready"
+    assert engine.containers == {}
+
+
 FAILURES: dict[str, Callable[[FakeEngine], object]] = {
     "the builder does not start": lambda engine: engine.fail(f"run {BUILDER}", OperationError("no")),
     "the server ends": lambda engine: engine.scripts.update({BUILDER: [exited(1)]}),

@@ -121,6 +121,16 @@ def test_a_file_goes_and_comes_as_before(stocked: Shop, tmp_path: Path) -> None:
     assert stocked.run("snapshot", "pull", file, "--json").ok().data["present"]
 
 
+def test_a_disk_that_runs_full_while_a_snapshot_is_unpacked_is_named(stocked: Shop, tmp_path: Path) -> None:
+    file = str(tmp_path / "all.snap")
+    stocked.run("snapshot", "push", key_of(stocked), file).ok()
+    forget(stocked)
+    stocked.engine.answer("tar --extract", "tar: ./ibdata1: Cannot write: No space left on device", 2)
+    error = refused(stocked, file)
+    assert error["code"] == "disk_full"
+    assert "devenv gc" in error["hint"]
+
+
 def test_people_are_told_what_was_moved(stocked: Shop, registry: OciRegistry) -> None:
     key = key_of(stocked)
     first = stocked.run("snapshot", "push", key, target(registry)).ok()

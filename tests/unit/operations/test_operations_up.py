@@ -99,18 +99,43 @@ def test_from_nothing(shop: Shop) -> None:
     assert {row.health for row in result.status.services} == {"healthy"}
 
 
-def test_the_branch_is_made_when_compose_has_created_what_starts_meanwhile(shop: Shop) -> None:
-    seeded, branched, too_early = threading.Event(), threading.Event(), []
+@pytest.mark.parametrize("call", ["create mailcatcher", "start shop-mailcatcher-1"])
+def test_a_seed_finds_what_needs_no_database_running(shop: Shop, call: str) -> None:
+    server, seeding, too_early = threading.Event(), threading.Event(), []
 
-    def create() -> None:
-        assert seeded.wait(10)
-        too_early.append(branched.wait(0.1))
+    def work() -> None:
+        assert server.wait(10)
+        too_early.append(seeding.wait(0.1))
 
-    shop.engine.when("create mailcatcher", create)
-    shop.engine.when("run once", seeded.set)
-    shop.engine.when("create volume shop_database_1", branched.set)
+    shop.engine.when("hold backend", server.set)
+    shop.engine.when("run once", seeding.set)
+    shop.engine.when(call, work)
     shop.up()
     assert too_early == [False]
+    assert seeding.is_set()
+
+
+def test_what_compose_refuses_is_said_before_the_seed_begins(shop: Shop) -> None:
+    shop.engine.fail("create mailcatcher", OperationError("services.web: no such key", code="compose_failed"))
+    with pytest.raises(OperationError, match="no such key"):
+        shop.up()
+    assert shop.engine.called("run once") == []
+    assert shop.engine.containers == {}
+    assert "shop_database_1" not in shop.engine.volume_labels
+
+
+def test_the_first_error_is_the_seeds_own(shop: Shop) -> None:
+    failed = threading.Event()
+
+    def fail() -> None:
+        assert failed.wait(10)
+        raise RuntimeError("ours")
+
+    shop.engine.when("create mailcatcher", fail)
+    shop.engine.when("hold backend", failed.set)
+    shop.engine.fail("hold backend", SeedError("the seed cannot be run"))
+    with pytest.raises(SeedError, match="cannot be run"):
+        shop.up()
 
 
 def test_what_it_remembers(shop: Shop) -> None:
