@@ -107,7 +107,10 @@ class Engine(Protocol):
         """Who answers; raises EngineUnavailableError when nobody does."""
 
     def observe(self, project: str) -> ObservedState:
-        """All containers (one-off runs left out) and volumes of the project, in one reading."""
+        """All containers (one-off runs left out) and volumes of the project, in one reading.
+
+        One that is being started here is shown as it was: asked about it the engine answers when it has started.
+        """
 
     def definition(self, container_id: str) -> ContainerDefinition:
         """How a container and its image were made; raises OperationError where it does not exist."""

@@ -41,6 +41,11 @@ COMPOSE_ONE_OFF = "com.docker.compose.oneoff"
 class Daemon(Volumes):
     """The engine's daemon: what there is, and single containers."""
 
+    def __init__(self, *, sdk_only: bool = False) -> None:
+        super().__init__(sdk_only=sdk_only)
+        self._before_start: dict[str, Any] = {}
+        """What those that are being started here were before, by id."""
+
     def info(self) -> EngineInfo:
         """Who answers; raises EngineUnavailableError when nobody does."""
         with translated("ask for its version"):
@@ -58,7 +63,10 @@ class Daemon(Volumes):
         )
 
     def observe(self, project: str) -> ObservedState:
-        """All containers (one-off runs left out) and volumes of the project, in one reading."""
+        """All containers (one-off runs left out) and volumes of the project, in one reading.
+
+        One that is being started here is shown as it was: asked about it the engine answers when it has started.
+        """
         with translated("list containers"):
             query = filters(label=f"{COMPOSE_PROJECT}={project}") | {"all": "1"}
             rows = self._api.call("GET", "/containers/json", query=query)
@@ -76,7 +84,7 @@ class Daemon(Volumes):
     def _observed(self, container_id: str) -> ObservedContainer | None:
         """One container; None when it went away since it was listed."""
         try:
-            return observed_container(self._inspect(container_id))
+            return observed_container(self._before_start.get(container_id) or self._inspect(container_id))
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return None
@@ -96,6 +104,7 @@ class Daemon(Volumes):
     def start_container(self, container_id: str) -> None:
         """Start a created or stopped container; nothing happens to a running one."""
         with translated("start a container"):
+            self._before_start[container_id] = self._inspect(container_id)
             try:
                 self._api.call("POST", f"/containers/{container_id}/start")
             except ApiError as error:
@@ -103,6 +112,8 @@ class Daemon(Volumes):
                     raise
                 anew = self.replace_container(container_id, {})
                 self._api.call("POST", f"/containers/{anew}/start")
+            finally:
+                self._before_start.pop(container_id, None)
 
     def restart_container(self, container_id: str, timeout: int) -> None:
         """Stop within `timeout` seconds and start again."""

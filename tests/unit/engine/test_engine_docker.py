@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import docker.errors
@@ -303,3 +304,40 @@ def test_any_other_refusal_of_a_start_is_said() -> None:
     with pytest.raises(OperationError, match="exec format error"):
         start(transport)
     assert len(transport.asked) == 1
+
+
+class Starting(SocketTransport):
+    """An engine that is starting a container for as long as the test likes, and meanwhile tells nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__("unix:///nowhere")
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.status = "created"
+
+    def call(self, method: str, path: str, **_: Any) -> Any:
+        """Answer what the adapter asks for a start, and for a reading of all."""
+        if path.endswith("/start"):
+            self.begun.set()
+            assert self.may_end.wait(10)
+            self.status = "running"
+            self.begun.clear()
+        assert not self.begun.is_set() or path in {"/containers/json", "/volumes"}, "it would wait"
+        if path == "/containers/json":
+            return [{"Id": RAW["Id"], "Labels": {}}]
+        return RAW | {"State": {**RAW["State"], "Status": self.status}} if method == "GET" else None
+
+
+def test_a_reading_does_not_wait_for_a_container_that_is_being_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transport, engine = Starting(), DockerEngine()
+    vars(engine)["_api"] = transport
+    monkeypatch.setattr(engine, "volumes", lambda _: ())
+    thread = threading.Thread(target=engine.start_container, args=(RAW["Id"],))
+    thread.start()
+    assert transport.begun.wait(10)
+    (before,) = engine.observe("shop").containers
+    transport.may_end.set()
+    thread.join()
+    (after,) = engine.observe("shop").containers
+    assert (before.state, after.state) == ("created", "running")
