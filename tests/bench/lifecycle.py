@@ -6,11 +6,12 @@ published port, and the engine's events are recorded: they tell how late devenv 
 
 from __future__ import annotations
 
+import smtplib
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 ASK_SECONDS = 0.01
 """Between two questions of the prober to the same port."""
-PAGES = {"mailcatcher": "/"}
+SMTP_OK = 250
 MANY = 10
 """Task runners, beside one."""
 
@@ -97,13 +98,16 @@ class Rounds:
 
     @contextmanager
     def _watched(self) -> Iterator[_Watched]:
-        ports = {
-            "databasemaster": self.environment.port("database.port"),
-            "mailcatcher": self.environment.port("mail.port"),
-            "backend": self.environment.port("backend.port"),
-            "frontend": self.environment.port("frontend.port"),
+        port = self.environment.port
+        database, mail, smtp = port("database.port"), port("mail.port"), port("mail.smtp_port")
+        backend, frontend = port("backend.port"), port("frontend.port")
+        answers: dict[str, Callable[[], bool]] = {
+            "databasemaster": lambda: _greets(database),
+            "mailcatcher": lambda: _has_page(mail, "/") and _takes_mail(smtp),
+            "backend": lambda: _has_page(backend, "/health"),
+            "frontend": lambda: _has_page(frontend, "/health"),
         }
-        watched = _Watched(self.environment.engine.api, self.environment.name, ports)
+        watched = _Watched(self.environment.engine.api, self.environment.name, answers)
         try:
             yield watched
         finally:
@@ -139,7 +143,7 @@ class _Told:
 class _Watched:
     """One start as an observer sees it who belongs to nobody."""
 
-    def __init__(self, api: docker.APIClient, project: str, ports: dict[str, int]) -> None:
+    def __init__(self, api: docker.APIClient, project: str, answers: dict[str, Callable[[], bool]]) -> None:
         self.answered: dict[str, float] = {}
         """When each service was first found to answer."""
         self._events: list[tuple[float, Any]] = []
@@ -147,7 +151,7 @@ class _Watched:
         filters = {"label": [f"com.docker.compose.project={project}"]}
         self._stream = api.events(decode=True, filters=filters)
         threads: list[Callable[[], None]] = [self._listen]
-        threads += [lambda name=name, port=port: self._ask(name, port) for name, port in ports.items()]  # type: ignore[misc]
+        threads += [lambda name=name, has=has: self._ask(name, has) for name, has in answers.items()]  # type: ignore[misc]
         for target in threads:
             threading.Thread(target=target, daemon=True).start()
 
@@ -177,13 +181,9 @@ class _Watched:
         for event in self._stream:
             self._events.append((event["timeNano"] / 1e9 - offset, event))
 
-    def _ask(self, service: str, port: int) -> None:
+    def _ask(self, service: str, has_answered: Callable[[], bool]) -> None:
         while not self._closed.is_set():
-            if (
-                _greets(port)
-                if service == "databasemaster"
-                else _has_page(port, PAGES.get(service, "/health"))
-            ):
+            if has_answered():
                 self.answered[service] = time.monotonic()
                 return
             self._closed.wait(ASK_SECONDS)
@@ -193,6 +193,12 @@ def _greets(port: int) -> bool:
     from devenv.database.ready import greets  # noqa: PLC0415 - the one way to see a greeting without an account
 
     return greets("127.0.0.1", port)
+
+
+def _takes_mail(port: int) -> bool:
+    with suppress(OSError), smtplib.SMTP("127.0.0.1", port, timeout=2) as connection:
+        return connection.noop()[0] == SMTP_OK
+    return False
 
 
 def _has_page(port: int, path: str) -> bool:
