@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from devenv.errors import OperationError, UsageError
+from devenv.errors import UsageError
 from devenv.events import Event, Phase, Status
 from devenv.images.obtain import Obtained, resolve_all
 from devenv.images.resolve import Action, Resolution, Source
-from devenv.model import needed_by
 from devenv.operations import steady
+from devenv.operations.ahead import nothing, start_ahead
 from devenv.operations.balancer import write_files
-from devenv.operations.beside import Beside
 from devenv.operations.data import branch_seed, initialise_ahead, is_prepared
 from devenv.operations.failures import explained
 from devenv.operations.generations import generation_in_use, next_generation, recover_generation
@@ -28,11 +26,11 @@ from devenv.operations.session import remembered
 from devenv.operations.spare import discard_spare, prepare_spare
 from devenv.operations.wait import DEFAULT_TIMEOUT, Ascent
 from devenv.plan import DataState, Plan, Step, plan_orphans, plan_up, selected
-from devenv.render.compose import MARK, network_labels, network_name, specs
+from devenv.render.compose import MARK, specs
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from devenv.config.document import KeyPath
     from devenv.engine.api import LineSink
@@ -214,7 +212,9 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
     if desired.seed is not None:
         remove_helpers(session)
-        ahead = _nothing if is_prepared(session, desired.images) else _start_ahead(session, desired)
+        ahead = nothing
+        if not is_prepared(session, desired.images):
+            ahead = start_ahead(session, desired.project, desired.services, _teller(session))
         branch_seed(session, desired.project, desired.images, ahead)
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
@@ -234,49 +234,6 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
             _restart_unhealthy(session, desired.observed)
             break
     return plan
-
-
-def _nothing() -> None:
-    """What there is to wait for where all is prepared."""
-
-
-def _start_ahead(session: Session, desired: _Desired) -> Callable[[], None]:
-    """Let what needs no database be created and start while that is seeded; gives the wait for it.
-
-    Whoever waits gets what Compose said where it failed. One that does not start is started again later, and
-    then what is wrong with it is said.
-    """
-    free = [
-        one
-        for one in desired.services
-        if mysql.NAME not in {one.name, *needed_by(one.name, desired.services)}
-    ]
-    if not free:
-        return _nothing
-    # Who seeds wants the network as well, and the engine makes two of one name.
-    session.engine.create_network(network_name(desired.project), network_labels(desired.project))
-    tell = _teller(session)
-    tell("")
-
-    def start() -> None:
-        session.engine.create(session.workspace.compose_file, [one.name for one in free], tell)
-        first = {one.name for one in free if not one.depends_on}
-        made = [
-            one for one in session.observe().containers if one.service in first and one.state == "created"
-        ]
-        for each in [Beside(session.engine.start_container, one.id) for one in made]:
-            with suppress(OperationError):
-                each.result()
-
-    beside = Beside(start)
-    to_tell = [Event("containers", Status.DONE, "created")]
-
-    def wait() -> None:
-        beside.result()
-        while to_tell:
-            session.events.emit(to_tell.pop())
-
-    return wait
 
 
 def _restart_unhealthy(session: Session, observed: ObservedState) -> None:
