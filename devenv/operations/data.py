@@ -25,6 +25,7 @@ from devenv.environments.registry import Registry
 from devenv.errors import OperationError
 from devenv.events import Event, Phase, Status
 from devenv.model import Label
+from devenv.operations.ahead import nothing
 from devenv.operations.room import check_room
 from devenv.project import labels
 from devenv.render.compose import network_labels, network_name, volume_labels
@@ -62,7 +63,7 @@ def branch_seed(
     session: Session,
     project: Project,
     images: Mapping[str, Obtained],
-    ahead: Callable[[], None] = lambda: None,
+    ahead: Callable[[], None] = nothing,
 ) -> Data:
     """Make the project's database volume a branch of the seed's snapshot, which is built if it is missing.
 
@@ -239,7 +240,7 @@ class _Sowing:
     images: Mapping[str, Obtained]
     steps: tuple[SeedStep, ...]
     inputs: Mapping[str, str]
-    ahead: Callable[[], None] = lambda: None
+    ahead: Callable[[], None] = nothing
     """Waits for what has to be over before the first step."""
 
     def snapshot(self) -> tuple[Snapshot, bool]:
