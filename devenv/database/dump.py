@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from devenv.database.server import SYSTEM
 from devenv.database.statements import HEADER, SEMICOLON, Statement, shortened, statements
 from devenv.errors import OperationError
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20
 """Data of one table are handed on in pieces of about this size, cut between statements."""
-SYSTEM = frozenset({"mysql", "sys", "performance_schema", "information_schema", "devenv"})
-"""Databases of the server itself, and ours: another server's would break this one."""
 UNSAFE_CHARSETS = frozenset({b"big5", b"cp932", b"gbk", b"gb18030", b"sjis"})
 """Character sets in which a quote or backslash may be half of a letter."""
 FOOTER = b"-- Dump completed"

@@ -36,6 +36,8 @@ fi
 exec mysql "$@" --binary-mode --batch --raw --skip-column-names --unbuffered
 """
 """A client once it is told a first line; if that is not empty, as soon as the server answers, for a minute."""
+SYSTEM = frozenset({"mysql", "sys", "performance_schema", "information_schema", "devenv"})
+"""Databases of the server itself, and ours: another server's would break this one."""
 DEAD = frozenset({"exited", "dead", "removing"})
 
 

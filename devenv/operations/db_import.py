@@ -32,10 +32,10 @@ from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.images import obtain
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.pool import ready_pool
-from devenv.operations.present import present_data, running_server
+from devenv.operations.present import Discarded, present_data, running_server
 from devenv.operations.reset_db import project_on
 from devenv.operations.room import check_room
-from devenv.operations.switch import Discarded, switch_to_copy, switch_volume
+from devenv.operations.switch import switch_to_copy, switch_volume
 from devenv.project import database_volume, import_name, labels
 from devenv.render.compose import MARK, specs
 from devenv.services import mysql

@@ -5,23 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devenv.database.dump import SYSTEM
-from devenv.database.server import Server
+from devenv.database.server import SYSTEM, Server
 from devenv.errors import OperationError
-from devenv.operations.switch import Discarded
 from devenv.services import mysql
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
 
-QUESTION = (
+SIZES = (
     "SELECT table_schema, COUNT(*), COALESCE(SUM(data_length + index_length), 0) "
-    "FROM information_schema.tables GROUP BY table_schema UNION ALL "
+    "FROM information_schema.tables GROUP BY table_schema"
+)
+"""Tables and bytes by database.
+
+From the server's statistics: to ask for the sizes of files (`innodb_tablespaces`) opens every table, and where a
+branch is a layer over its snapshot a table that is opened is copied, all of it.
+"""
+CONTENTS = (
+    f"{SIZES} UNION ALL "
     "SELECT DISTINCT routine_schema, 0, 0 FROM information_schema.routines UNION ALL "
     "SELECT DISTINCT event_schema, 0, 0 FROM information_schema.events"
 )
+"""The same, and databases that have no table but code."""
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """The data that were there before: how much as far as known, and the volume that keeps them for `undo`."""
+
+    volume: str
+    tables: int | None
+    bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -39,16 +57,27 @@ def running_server(session: Session, observed: ObservedState) -> Server | None:
     return None if found is None else Server(session.engine, found.id, password)
 
 
+def measure(session: Session, observed: ObservedState, memory: Memory) -> Discarded | None:
+    """How much the present data are, as far as their server says so; None where there are none."""
+    volume = _volume(observed, memory)
+    if volume is None:
+        return None
+    server = running_server(session, observed)
+    result = None if server is None else server.query(SIZES)
+    if result is None or result.exit_status != 0 or not result.output:
+        return Discarded(volume, None, None)
+    return Discarded(volume, *_totals(_rows(result.output), session.settings.database.databases))
+
+
 def present_data(session: Session, observed: ObservedState, memory: Memory) -> Present:
     """All about the data, in one question; of a server that does not run nothing is known but their volume."""
-    container = next(iter(observed.of(mysql.NAME)), None)
-    if container is None or memory.generation == 0:
+    volume = _volume(observed, memory)
+    if volume is None:
         return Present()
-    volume = container.volumes.get(mysql.DATA_DIRECTORY, "")
     server = running_server(session, observed)
     if server is None:
         return Present((), Discarded(volume, None, None))
-    result = server.query(QUESTION)
+    result = server.query(CONTENTS)
     if result.exit_status != 0:
         raise OperationError(
             "the database did not say which databases it has",
@@ -56,8 +85,23 @@ def present_data(session: Session, observed: ObservedState, memory: Memory) -> P
             evidence=tuple(result.output.strip().splitlines()),
             hint="`devenv status` shows whether it is healthy",
         )
-    rows = [line.split("\t") for line in result.output.splitlines()]
-    own = [row for row in rows if row[0] in session.settings.database.databases]
-    tables, size = (sum(int(float(row[column])) for row in own) for column in (1, 2))
+    rows = _rows(result.output)
     names = dict.fromkeys(row[0] for row in rows if row[0].lower() not in SYSTEM)
-    return Present(tuple(names), Discarded(volume, tables, size))
+    return Present(tuple(names), Discarded(volume, *_totals(rows, session.settings.database.databases)))
+
+
+def _volume(observed: ObservedState, memory: Memory) -> str | None:
+    container = next(iter(observed.of(mysql.NAME)), None)
+    if container is None or memory.generation == 0:
+        return None
+    return container.volumes.get(mysql.DATA_DIRECTORY, "")
+
+
+def _rows(output: str) -> list[list[str]]:
+    return [line.split("\t") for line in output.splitlines()]
+
+
+def _totals(rows: Sequence[Sequence[str]], databases: Collection[str]) -> tuple[int, int]:
+    """How many tables those databases have, and how many bytes."""
+    own = [row for row in rows if row[0] in databases]
+    return sum(int(row[1]) for row in own), sum(int(float(row[2])) for row in own)

@@ -20,8 +20,9 @@ from devenv.operations.exclusive import exclusive
 from devenv.operations.generations import next_generation
 from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
+from devenv.operations.present import Discarded, measure
 from devenv.operations.reset_db import project_on
-from devenv.operations.switch import Discarded, measure, switch_volume
+from devenv.operations.switch import switch_volume
 from devenv.project import database_volume
 from devenv.render.compose import MARK
 from devenv.services import mysql

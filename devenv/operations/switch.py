@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.database.ready import wait_for_greeting
-from devenv.database.server import Server
 from devenv.events import Event, Status
 from devenv.services import mysql
 
@@ -14,20 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from devenv.engine.observed import ObservedContainer, ObservedState
-    from devenv.environments.workspace import Memory
     from devenv.model import Project
     from devenv.operations.session import Session
 
 GREETING_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Discarded:
-    """The data that were there before: how much as far as known, and the volume that keeps them for `undo`."""
-
-    volume: str
-    tables: int | None
-    bytes: int | None
 
 
 def _nothing() -> None:
@@ -94,30 +82,6 @@ def wait_until_answers(session: Session, project: Project, container: ObservedCo
         service = project.service(mysql.NAME)
         Ascent(session.engine, session.observe, (service,), session.events, DEFAULT_TIMEOUT).run()
     session.events.emit(Event(mysql.NAME, Status.DONE, "answers"))
-
-
-def measure(session: Session, observed: ObservedState, memory: Memory) -> Discarded | None:
-    """How much the present data are, as far as their server says so."""
-    container = next(iter(observed.of(mysql.NAME)), None)
-    if memory.generation == 0 or container is None:
-        return None
-    volume = container.volumes.get(mysql.DATA_DIRECTORY, "")
-    if not container.is_running:
-        return Discarded(volume, None, None)
-    return Discarded(volume, *_tables_and_bytes(session, container))
-
-
-def _tables_and_bytes(session: Session, container: ObservedContainer) -> tuple[int | None, int | None]:
-    names = ", ".join(f"'{name}'" for name in session.settings.database.databases)
-    server = Server(session.engine, container.id, session.settings.database.root_password)
-    result = server.query(
-        "SELECT COUNT(*), COALESCE(SUM(data_length + index_length), 0) "
-        f"FROM information_schema.tables WHERE table_schema IN ({names})"
-    )
-    words = result.output.split()
-    if result.exit_status != 0 or len(words) != 2:
-        return None, None
-    return int(words[0]), int(float(words[1]))
 
 
 def _died(session: Session) -> bool:

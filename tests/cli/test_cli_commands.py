@@ -487,7 +487,8 @@ def test_a_terminal_is_passed_on_only_where_both_ends_are_one(shop: Shop) -> Non
 
 def test_reset_db(shop: Shop) -> None:
     shop.up()
-    shop.engine.answer("information_schema.tables", "12\t3145728\n")
+    own = shop.session().settings.database.databases[0]
+    shop.engine.answer("information_schema.tables", f"{own}\t12\t0\n{own}\t0\t3145728\n")
     assert_said(
         shop.run("reset-db"),
         0,

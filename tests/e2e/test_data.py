@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
+from devenv.operations.present import SIZES
 from tests.e2e.support import order_report, snapshot, until
 
 if TYPE_CHECKING:
@@ -60,6 +61,27 @@ def test_resets_keep_as_many_former_data_as_undo_is_to_bring_back(own: Stack) ->
         branches.append(own.run("reset-db", "--json").ok().data["volume"])
         assert own.engine.count("kept") == 3
         assert own.engine.database_volumes() == set(branches[-3:])
+
+
+def test_what_is_put_aside_is_measured_without_opening_a_table(own: Stack) -> None:
+    # A table that a server opens on a layer over its snapshot is copied then, all of it.
+    own.configure(database={"seed": ["fixtures/small.sql"]})
+    own.up("databasemaster")
+    own.run("reset-db").ok()
+    file = "/var/lib/mysql/app/kept.ibd"
+    database = own.engine.service("databasemaster")["Id"]
+
+    def is_open() -> bool:
+        # InnoDB locks each file that it has open.
+        script = f'grep ":$(stat -c %i {file}) " /proc/locks'
+        return own.engine.execute(database, "sh", "-c", script)[0] == 0
+
+    rows = [row for row in own.engine.mysql(SIZES) if row[0] == "app"]
+
+    assert [row[1] for row in rows] == ["1"]
+    assert not is_open()
+    assert own.engine.count("kept") == 3
+    assert is_open()
 
 
 @dataclass(frozen=True)

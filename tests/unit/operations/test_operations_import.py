@@ -8,9 +8,9 @@ import pytest
 
 from devenv.errors import OperationError
 from devenv.operations.db_import import ImportResult, db_import
+from devenv.operations.present import Discarded
 from devenv.operations.reset_db import reset_db, undo
 from devenv.operations.status import status
-from devenv.operations.switch import Discarded
 from devenv.project import import_name
 
 if TYPE_CHECKING:
