@@ -664,7 +664,10 @@ class FakeEngine:
         )
         return identity
 
-    def substitute_container(self, container_id: str, substitute_id: str) -> None:
+    def substitute_container(
+        self, container_id: str, substitute_id: str, ended: Callable[[], bool] | None = None
+    ) -> None:
+        del ended
         old = self._container(container_id, "substitute")
         new = self._container(substitute_id, "substitute")
         self._called(f"substitute {old.name} by {new.name}")

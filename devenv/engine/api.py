@@ -256,9 +256,13 @@ class Engine(Protocol):
         It is on no network and publishes nothing yet. Compose takes it for the service's next replica.
         """
 
-    def substitute_container(self, container_id: str, substitute_id: str) -> None:
+    def substitute_container(
+        self, container_id: str, substitute_id: str, ended: Callable[[], bool] | None = None
+    ) -> None:
         """Kill and remove a container; its duplicate takes over name, networks, aliases and published ports.
 
+        `ended` waits until the killed process's connections are closed, and says whether they are: its networks
+        are handed over then, while the engine still puts the rest of it away; else when the container is gone.
         Killed in between, the container is gone and the duplicate is there under its own name.
         """
 

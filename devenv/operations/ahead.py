@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from devenv.beside import Beside
 from devenv.errors import OperationError
 from devenv.events import Event, Status
 from devenv.model import needed_by
-from devenv.operations.beside import Beside
 from devenv.render.compose import network_labels, network_name
 from devenv.services import mysql
 

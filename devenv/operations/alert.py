@@ -12,8 +12,8 @@ from collections import deque
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
+from devenv.beside import Beside
 from devenv.operations.answers import answers, asks_for_files, can_be_asked
-from devenv.operations.beside import Beside
 
 if TYPE_CHECKING:
     from devenv.engine.api import Engine, News

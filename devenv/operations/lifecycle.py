@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from devenv.beside import Beside
 from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
 from devenv.model import Label
-from devenv.operations.beside import Beside
 from devenv.operations.data import forget_older
 from devenv.operations.failures import explained
 from devenv.operations.generations import recover_generation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from devenv.database.server import SYSTEM, Server
@@ -57,26 +57,32 @@ def running_server(session: Session, observed: ObservedState) -> Server | None:
     return None if found is None else Server(session.engine, found.id, password)
 
 
+def put_aside(observed: ObservedState, memory: Memory) -> Discarded | None:
+    """Where the present data are, without asking how much; None where there are none."""
+    container = next(iter(observed.of(mysql.NAME)), None)
+    if container is None or memory.generation == 0:
+        return None
+    return Discarded(container.volumes.get(mysql.DATA_DIRECTORY, ""), None, None)
+
+
 def measure(session: Session, observed: ObservedState, memory: Memory) -> Discarded | None:
     """How much the present data are, as far as their server says so; None where there are none."""
-    volume = _volume(observed, memory)
-    if volume is None:
-        return None
+    known = put_aside(observed, memory)
     server = running_server(session, observed)
-    result = None if server is None else server.query(SIZES)
-    if result is None or result.exit_status != 0 or not result.output:
-        return Discarded(volume, None, None)
-    return Discarded(volume, *_totals(_rows(result.output), session.settings.database.databases))
+    if known is None or server is None:
+        return known
+    result = server.query(SIZES)
+    if result.exit_status != 0 or not result.output:
+        return known
+    return _totalled(known, _rows(result.output), session.settings.database.databases)
 
 
 def present_data(session: Session, observed: ObservedState, memory: Memory) -> Present:
     """All about the data, in one question; of a server that does not run nothing is known but their volume."""
-    volume = _volume(observed, memory)
-    if volume is None:
-        return Present()
+    known = put_aside(observed, memory)
     server = running_server(session, observed)
-    if server is None:
-        return Present((), Discarded(volume, None, None))
+    if known is None or server is None:
+        return Present((), known)
     result = server.query(CONTENTS)
     if result.exit_status != 0:
         raise OperationError(
@@ -87,21 +93,16 @@ def present_data(session: Session, observed: ObservedState, memory: Memory) -> P
         )
     rows = _rows(result.output)
     names = dict.fromkeys(row[0] for row in rows if row[0].lower() not in SYSTEM)
-    return Present(tuple(names), Discarded(volume, *_totals(rows, session.settings.database.databases)))
-
-
-def _volume(observed: ObservedState, memory: Memory) -> str | None:
-    container = next(iter(observed.of(mysql.NAME)), None)
-    if container is None or memory.generation == 0:
-        return None
-    return container.volumes.get(mysql.DATA_DIRECTORY, "")
+    return Present(tuple(names), _totalled(known, rows, session.settings.database.databases))
 
 
 def _rows(output: str) -> list[list[str]]:
     return [line.split("\t") for line in output.splitlines()]
 
 
-def _totals(rows: Sequence[Sequence[str]], databases: Collection[str]) -> tuple[int, int]:
-    """How many tables those databases have, and how many bytes."""
+def _totalled(known: Discarded, rows: Sequence[Sequence[str]], databases: Collection[str]) -> Discarded:
+    """With how many tables those databases have, and how many bytes."""
     own = [row for row in rows if row[0] in databases]
-    return sum(int(row[1]) for row in own), sum(int(float(row[2])) for row in own)
+    return replace(
+        known, tables=sum(int(row[1]) for row in own), bytes=sum(int(float(row[2])) for row in own)
+    )

@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from devenv.beside import Beside
 from devenv.errors import OperationError
-from devenv.operations.beside import Beside
 from devenv.operations.data import Data, branch_seed, forget_older, remember_branch
 from devenv.operations.exclusive import exclusive
 from devenv.operations.generations import next_generation
 from devenv.operations.images import obtain, seed_images
 from devenv.operations.pool import ready_pool
-from devenv.operations.present import Discarded, measure
+from devenv.operations.present import Discarded, measure, put_aside
 from devenv.operations.spare import prepare_spare, spare_data
 from devenv.operations.switch import switch_to_spare, switch_volume
 from devenv.project import database_volume
@@ -61,8 +61,8 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
     begun = time.monotonic()
     with exclusive(session) as turn:
         info, observed, memory = turn.info, turn.observed, turn.memory
-        # Asking the server takes as long as making the branch: both at once.
-        discarded = Beside(measure, session, observed, memory)
+        # Asking the server takes as long as making the branch: both at once. A switch to a spare is quicker.
+        asked = Beside(measure, session, observed, memory) if observed.spare is None else None
         project = project_on(session, info, observed, memory, next_generation(session, observed))
         images = obtain(session, project, memory, seed_images(session, project))
         ready_pool(session, observed)
@@ -76,7 +76,7 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         if not session.workspace.compose_file.exists():
             write_file()
         data = _take_into_use(session, started, memory) or branch_seed(session, project, images)
-        former = discarded.result()
+        former = put_aside(observed, memory) if asked is None else asked.result()
         switch = switch_volume if started is None else switch_to_spare
         # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.
         running = switch(session, observed, project, meanwhile=write_file)

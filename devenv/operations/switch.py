@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from devenv.database.ready import wait_for_greeting
+from devenv.database.ready import listening_for_the_end, wait_for_greeting
 from devenv.events import Event, Status
 from devenv.services import mysql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from devenv.engine.observed import ObservedContainer, ObservedState
     from devenv.model import Project
@@ -64,10 +66,18 @@ def switch_to_copy(
 ) -> bool:
     """Put a copy of the running database's container in its place, with the data that it has. Always True."""
     current = next(container for container in observed.of(mysql.NAME) if container.is_running)
-    session.engine.substitute_container(current.id, copy)
+    with _listening(session, current) as ended:
+        session.engine.substitute_container(current.id, copy, ended)
     meanwhile()
     wait_until_answers(session, project, current)
     return True
+
+
+def _listening(
+    session: Session, container: ObservedContainer
+) -> AbstractContextManager[Callable[[], bool] | None]:
+    port = container.ports.get(mysql.PORT)
+    return nullcontext() if port is None else listening_for_the_end(session.settings.bind, port)
 
 
 def wait_until_answers(session: Session, project: Project, container: ObservedContainer) -> None:

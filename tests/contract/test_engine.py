@@ -819,7 +819,8 @@ def test_a_replaced_container_is_found_by_its_service_name(place: Place) -> None
     assert place.sh(place.one("two").id, "getent hosts one").exit_status == 0
 
 
-def test_a_duplicate_takes_the_place_of_a_container(place: Place) -> None:
+@pytest.mark.parametrize("ended", [None, lambda: True, lambda: False], ids=["unknown", "heard", "not heard"])
+def test_a_duplicate_takes_the_place_of_a_container(place: Place, ended: Callable[[], bool] | None) -> None:
     first, second = place.name("data-1"), place.name("data-2")
     for name in (first, second):
         place.engine.create_volume(name, {Label.PROJECT: place.project})
@@ -838,7 +839,7 @@ def test_a_duplicate_takes_the_place_of_a_container(place: Place) -> None:
     assert place.sh(spare, "printenv WORD") == ExecResult(0, "kept\n")
     assert place.one("one").id == old.id
 
-    place.engine.substitute_container(old.id, spare)
+    place.engine.substitute_container(old.id, spare, ended)
 
     new = place.one("one", 2)
     assert (new.id, new.name, new.state) == (spare, old.name, "running")

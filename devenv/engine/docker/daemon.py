@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from devenv.beside import Beside
 from devenv.engine.docker.connection import translated
 from devenv.engine.docker.containers import (
     COMPOSE_NUMBER,
@@ -26,7 +27,7 @@ from devenv.engine.transport import API_TIMEOUT, NOT_FOUND, ApiError, unframed
 from devenv.model import Label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from devenv.engine.api import ContainerRequest
 
@@ -229,22 +230,44 @@ class Daemon(Volumes):
             config["Labels"] = {**old["Config"]["Labels"], COMPOSE_NUMBER: str(number)}
             return self._create(name, config)
 
-    def substitute_container(self, container_id: str, substitute_id: str) -> None:
+    def substitute_container(
+        self, container_id: str, substitute_id: str, ended: Callable[[], bool] | None = None
+    ) -> None:
         """Kill and remove a container; its duplicate takes over name, networks, aliases and published ports.
 
+        `ended` waits until the killed process's connections are closed, and says whether they are: its networks
+        are handed over then, while the engine still puts the rest of it away; else when the container is gone.
         Killed in between, the container is gone and the duplicate is there under its own name.
         """
         with translated("put a container in the place of another"):
             old = self._inspect(container_id)
-            self.remove_container(container_id)
             # From `none` a container goes nowhere else. Joining a network publishes the ports it was made with.
             leave = {"Container": substitute_id, "Force": False}
             self._api.call("POST", f"/networks/{NO_NETWORK}/disconnect", body=leave)
+            removal = Beside(self.remove_container, container_id)
+            if ended is None or not self._take_off_networks(old, ended):
+                removal.result()
             for network, endpoint in endpoints(old).items():
                 join = {"Container": substitute_id, "EndpointConfig": {"Aliases": endpoint["Aliases"]}}
                 self._api.call("POST", f"/networks/{network}/connect", body=join)
+            removal.result()
             name = {"name": old["Name"].lstrip("/")}
             self._api.call("POST", f"/containers/{substitute_id}/rename", query=name)
+
+    def _take_off_networks(self, container: Mapping[str, Any], ended: Callable[[], bool]) -> bool:
+        """Free what a container that is being killed has on its networks; False where the engine is quicker.
+
+        Not before its process ended: who was connected to it would not be told, and wait for an answer.
+        """
+        if not ended():
+            return False
+        try:
+            for network in endpoints(container):
+                leave = {"Container": container["Id"], "Force": True}
+                self._api.call("POST", f"/networks/{network}/disconnect", body=leave)
+        except ApiError:
+            return False
+        return True
 
     def _image_of(self, old: Mapping[str, Any]) -> str:
         """A container's image by its tag where that still means the same: a rebuilt one comes with `up` only."""

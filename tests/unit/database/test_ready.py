@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devenv.database import ready
-from devenv.database.ready import PATIENCE_SECONDS, greets, wait_for_greeting
+from devenv.database.ready import PATIENCE_SECONDS, greets, listening_for_the_end, wait_for_greeting
 from tests.samples import ADDRESS
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ TOO_EARLY = b"\x15\x00\x00\x00\xff\x10\x04Too many connections"
 
 
 @contextmanager
-def server(*packets: bytes) -> Iterator[int]:
-    """Sends these pieces to the first client and hangs up; its port."""
+def server(*packets: bytes, until: threading.Event | None = None) -> Iterator[int]:
+    """Sends these pieces to the first client and hangs up, at once or then; its port."""
     with socket.create_server((ADDRESS, 0)) as listening:
 
         def serve() -> None:
@@ -33,6 +33,8 @@ def server(*packets: bytes) -> Iterator[int]:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for packet in packets:
                     connection.sendall(packet)
+                if until is not None:
+                    until.wait(PATIENCE_SECONDS)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -63,6 +65,30 @@ def test_only_a_greeting_is_an_answer(packets: tuple[bytes, ...], answers: bool)
 
 def test_where_nobody_listens_nobody_answers() -> None:
     assert not greets(ADDRESS, free_port())
+
+
+def test_the_end_of_a_server_is_heard() -> None:
+    killed = threading.Event()
+    with server(GREETING, until=killed) as port, listening_for_the_end(ADDRESS, port) as ended:
+        assert ended is not None
+        killed.set()
+        assert ended()
+
+
+def test_a_server_that_does_not_end_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, "ENDING_SECONDS", 0.05)
+    killed = threading.Event()
+    with server(GREETING, until=killed) as port, listening_for_the_end(ADDRESS, port) as ended:
+        assert ended is not None
+        assert not ended()
+        killed.set()
+
+
+def test_of_a_server_that_does_not_greet_no_end_is_heard() -> None:
+    with server(TOO_EARLY) as port, listening_for_the_end(ADDRESS, port) as ended:
+        assert ended is None
+    with listening_for_the_end(ADDRESS, free_port()) as ended:
+        assert ended is None
 
 
 def answers_after(monkeypatch: pytest.MonkeyPatch, looks: int | None) -> None:

@@ -9,6 +9,7 @@ import pytest
 from devenv.engine.api import ContainerRequest
 from devenv.errors import OperationError
 from devenv.operations.gc import gc
+from devenv.operations.present import Discarded
 from devenv.operations.reset_db import ResetResult, reset_db, undo
 from devenv.operations.snapshots import restore
 from devenv.project import spare_name
@@ -54,6 +55,12 @@ def test_a_reset_switches_to_the_spare_and_starts_the_next(spared: Shop) -> None
     changes = [call for call in spared.changes if call.startswith(("replace", "substitute"))]
     assert changes == [f"substitute {DATABASE} by {SPARE}"]
     assert reset(spared).volume == "shop_database_3"
+
+
+def test_to_take_the_spare_is_not_held_up_by_a_question(spared: Shop) -> None:
+    spared.engine.answer("information_schema.tables", "app\t12\t1048576\n")
+    assert reset(spared).discarded == Discarded("shop_database_1", None, None)
+    assert not any("information_schema.tables" in one.text for one in spared.engine.executed)
 
 
 def test_without_the_setting_a_spare_is_started_when_it_is_asked_for(shop: Shop) -> None:
