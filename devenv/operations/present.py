@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
 
+_NAMES = ", ".join(f"'{name}'" for name in sorted(SYSTEM))
 SIZES = (
     "SELECT table_schema, COUNT(*), COALESCE(SUM(data_length + index_length), 0) "
-    "FROM information_schema.tables GROUP BY table_schema"
+    f"FROM information_schema.tables WHERE table_schema NOT IN ({_NAMES}) GROUP BY table_schema"
 )
-"""Tables and bytes by database.
+"""Tables and bytes by database; without the server's own, whose views take it 0.13 s.
 
 From the server's statistics: to ask for the sizes of files (`innodb_tablespaces`) opens every table, and where a
 branch is a layer over its snapshot a table that is opened is copied, all of it.
