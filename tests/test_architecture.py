@@ -43,7 +43,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("services", "waterfall"),
     ("engine.api", "engine.observed", "engine.swarm_api", "config", "events"),
     ("model",),
-    ("errors", "causes"),
+    ("errors", "causes", "beside"),
     ("",),  # devenv/__init__.py: the version
 )
 """A module imports from its own package and from the rows below its own."""
@@ -52,7 +52,7 @@ WIRED = "engine"
 """All of the engine but `api` is wired in by `cli.app` and known to nobody else."""
 WIRED_FOR_CLI = "engine.setup_plan"
 """The steps of a setup are values, which the command shows before it asks."""
-ADAPTER_NEEDS = ("engine", "events", "model", "errors")
+ADAPTER_NEEDS = ("engine", "events", "model", "errors", "beside")
 
 FENCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("typer", ("cli",)),
