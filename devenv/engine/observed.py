@@ -200,6 +200,10 @@ class ObservedState:
         found = (container for container in self.containers if container.service == service_name)
         return tuple(sorted(found, key=lambda container: container.number))
 
+    def running(self, service_name: str) -> ObservedContainer | None:
+        """The service's first container that runs; None where none does."""
+        return next((container for container in self.of(service_name) if container.is_running), None)
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedImage:

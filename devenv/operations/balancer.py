@@ -87,8 +87,8 @@ class Balancer:
     @classmethod
     def of(cls, session: Session, observed: ObservedState) -> Balancer | None:
         """The environment's, None where none runs."""
-        running = (one for one in observed.of(NAME) if one.is_running)
-        return next((cls(session, one.id) for one in running), None)
+        running = observed.running(NAME)
+        return None if running is None else cls(session, running.id)
 
     def servers(self) -> Mapping[str, Server]:
         """Every pod that the balancer knows, by its name for it."""

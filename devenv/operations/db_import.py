@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mmap import mmap
 
     from devenv.database.builder import Site
-    from devenv.engine.observed import EngineInfo, ObservedContainer, ObservedState
+    from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.images.obtain import Obtained
     from devenv.model import Project
     from devenv.operations.present import Present
@@ -224,7 +224,7 @@ class _Job:
         """A copy of the database's container, if that is what the settings ask for; else one of its own."""
         settings, image = self.session.settings, self.images["database"]
         name, volume = import_name(self.project.name), self.project.volume(mysql.VOLUME).name
-        current = self._running()
+        current = self.observed.running(mysql.NAME)
         wanted = (specs(compose_text)[mysql.NAME], image.id)
         if current is not None and (current.spec, current.image_id) == wanted:
             replaced = current.volumes[mysql.DATA_DIRECTORY]
@@ -244,13 +244,14 @@ class _Job:
             return switch_to_copy(self.session, self.observed, self.project, site.name)
         return switch_volume(self.session, self.observed, self.project)
 
-    def _running(self) -> ObservedContainer | None:
-        return next((one for one in self.observed.of(mysql.NAME) if one.is_running), None)
-
     def _refuse_loss(self) -> None:
         imported = {self.target, *self.dump.databases}
         listed = [name for name in self.session.settings.database.databases if name not in imported]
-        if listed and self.session.workspace.recall().generation and self._running() is None:
+        if (
+            listed
+            and self.session.workspace.recall().generation
+            and self.observed.running(mysql.NAME) is None
+        ):
             raise RefusedError(
                 f"{', '.join(listed)} would be lost: the database has to run for them to be carried over",
                 hint="start it with `devenv up databasemaster`, then import again",

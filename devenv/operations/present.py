@@ -55,7 +55,7 @@ class Present:
 
 def running_server(session: Session, observed: ObservedState) -> Server | None:
     """The environment's database, None where it does not run."""
-    found = next((one for one in observed.of(mysql.NAME) if one.is_running), None)
+    found = observed.running(mysql.NAME)
     password = session.settings.database.root_password
     return None if found is None else Server(session.engine, found.id, password)
 

@@ -23,7 +23,7 @@ from devenv.services import mysql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from devenv.engine.observed import EngineInfo, ObservedContainer, ObservedState
+    from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.operations.session import Session
@@ -36,7 +36,7 @@ def usable_driver(observed: ObservedState, volume: str, snapshot_key: str) -> st
     database that it would replace.
     """
     spare = observed.spare
-    current = _running(observed)
+    current = observed.running(mysql.NAME)
     if spare is None or current is None or not spare.is_running:
         return None
     alike = (spare.spec, spare.image_id) == (current.spec, current.image_id)
@@ -72,7 +72,7 @@ def prepare_spare(session: Session, info: EngineInfo, images: Mapping[str, Obtai
 
 def _prepare(session: Session, info: EngineInfo, images: Mapping[str, Obtained]) -> None:
     observed = session.observe()
-    current = _running(observed)
+    current = observed.running(mysql.NAME)
     store = SnapshotStore(session.engine, images["database"].reference)
     inputs = session.seed_inputs(session.seed_steps(), images["database"].content)
     snapshot = store.find(seed_key(inputs))
@@ -109,7 +109,3 @@ def discard_spare(session: Session, observed: ObservedState) -> None:
 
 def _is_kept(memory: Memory) -> bool:
     return memory.spare in {memory.generation, *(generation for generation, _ in memory.former)}
-
-
-def _running(observed: ObservedState) -> ObservedContainer | None:
-    return next((one for one in observed.of(mysql.NAME) if one.is_running), None)

@@ -65,7 +65,8 @@ def switch_to_copy(
     meanwhile: Callable[[], None] = _nothing,
 ) -> bool:
     """Put a copy of the running database's container in its place, with the data that it has. Always True."""
-    current = next(container for container in observed.of(mysql.NAME) if container.is_running)
+    current = observed.running(mysql.NAME)
+    assert current is not None
     with _listening(session, current) as ended:
         session.engine.substitute_container(current.id, copy, ended)
     meanwhile()
