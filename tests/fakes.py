@@ -15,11 +15,8 @@ import time
 from collections import deque
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from devenv.cli.context import Wiring
 from devenv.engine.api import (
@@ -46,6 +43,7 @@ from devenv.engine.observed import (
 )
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label
+from tests import composed
 from tests.fake_swarm import FakeSwarm
 
 if TYPE_CHECKING:
@@ -336,11 +334,11 @@ class FakeEngine:
 
     def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
         self._called(f"create {' '.join(services) if services is not None else 'all'}")
-        document = _compose(compose_file)
+        document = composed.read(compose_file)
         name = document["name"]
         definitions = document["services"]
         self._create_networks(document)
-        for service in _with_dependencies(definitions, services):
+        for service in composed.with_dependencies(definitions, services):
             self._create_service(document, service, definitions[service], on_line)
         for one in [one for one in self.containers.values() if one.project == name]:
             if one.service not in definitions:
@@ -372,15 +370,15 @@ class FakeEngine:
                     volume, document["volumes"][mount["source"]].get("labels") or {}
                 )
                 mounted[mount["target"]] = volume
-        ports = dict(_published(port) for port in definition.get("ports") or ())
-        for number in self._numbers(document["name"], service, _replicas(definition)):
+        ports = dict(composed.published(port) for port in definition.get("ports") or ())
+        for number in self._numbers(document["name"], service, composed.replicas(definition)):
             place = (document["name"], service, number)
             found = (
                 one for one in self.containers.values() if (one.project, one.service, one.number) == place
             )
             before = next(found, None)
             name = before.name if before else "-".join(map(str, place))
-            if before and (before.definition, before.image_id) == (_uncounted(definition), image.id):
+            if before and (before.definition, before.image_id) == (composed.uncounted(definition), image.id):
                 continue
             on_line(f"Container {name}  {'Recreated' if before else 'Created'}")
             self.containers[name] = FakeContainer(
@@ -391,8 +389,8 @@ class FakeEngine:
                 project=document["name"],
                 service=service,
                 number=number,
-                definition=_uncounted(definition),
-                environment=_environment(definition),
+                definition=composed.uncounted(definition),
+                environment=composed.environment(definition),
                 labels=definition.get("labels") or {},
                 volumes=mounted,
                 ports=ports,
@@ -449,7 +447,7 @@ class FakeEngine:
         environment: Mapping[str, str],
         name: str,
     ) -> HeldCommand:
-        definition = _compose(compose_file)["services"][service]
+        definition = composed.read(compose_file)["services"][service]
         image = self.present.get(definition["image"])
         if image is None or name in self.containers:
             reason = f"No such image: {definition['image']}" if image is None else f"{name} is in use"
@@ -888,65 +886,6 @@ def _whole_command(request: ContainerRequest) -> tuple[str, ...]:
     return (*(request.entrypoint or ()), *(request.command or ()))
 
 
-def _compose(file: Path) -> dict[str, Any]:
-    """The Compose file as Compose understands it: `$$` is one `$`."""
-    return _parsed(file.read_text(encoding="utf-8"))
-
-
-@lru_cache(maxsize=16)
-def _parsed(text: str) -> dict[str, Any]:
-    # The library's parser in C, where it was built: ten times as fast.
-    document: dict[str, Any] = _unescaped(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    return document
-
-
-def _unescaped(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _unescaped(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_unescaped(item) for item in value]
-    return value.replace("$$", "$") if isinstance(value, str) else value
-
-
-def _with_dependencies(definitions: Mapping[str, Any], services: Sequence[str] | None) -> list[str]:
-    queue = list(definitions if services is None else services)
-    wanted: set[str] = set()
-    while queue:
-        name = queue.pop()
-        if name not in wanted:
-            wanted.add(name)
-            queue += definitions[name].get("depends_on") or ()
-    return [name for name in definitions if name in wanted]
-
-
-def _uncounted(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """What Compose compares: the definition, however many there are to be."""
-    counted = {key: value for key, value in definition.items() if key != "scale"}
-    if isinstance(definition.get("deploy"), dict):
-        counted["deploy"] = {key: value for key, value in definition["deploy"].items() if key != "replicas"}
-    return counted
-
-
-def _replicas(definition: Mapping[str, Any]) -> int:
-    return int((definition.get("deploy") or {}).get("replicas", definition.get("scale", 1)))
-
-
-def _environment(definition: Mapping[str, Any]) -> dict[str, str]:
-    """A service's environment; Compose takes a list of `NAME=value` too."""
-    given = definition.get("environment") or {}
-    if isinstance(given, list):
-        given = dict(str(item).partition("=")[::2] for item in given)
-    return {str(name): str(value) for name, value in given.items()}
-
-
-def _published(port: Any) -> tuple[int, int]:
-    """Container port and published port, of the long form or of `address:published:target`."""
-    if isinstance(port, dict):
-        return int(port["target"]), int(port["published"])
-    published, target = str(port).split(":")[-2:]
-    return int(target), int(published)
-
-
 def _definition(container: FakeContainer, own: ImageDefinition) -> ContainerDefinition:
     """How a container was made, of its definition in Compose's words."""
     given = container.definition
@@ -956,8 +895,8 @@ def _definition(container: FakeContainer, own: ImageDefinition) -> ContainerDefi
         container_id=container.id,
         image=container.image,
         own=own,
-        entrypoint=_argv(given.get("entrypoint")) or own.entrypoint,
-        command=_argv(given.get("command")) or (() if given.get("entrypoint") else own.command),
+        entrypoint=composed.argv(given.get("entrypoint")) or own.entrypoint,
+        command=composed.argv(given.get("command")) or (() if given.get("entrypoint") else own.command),
         user=str(given.get("user", own.user)),
         environment={**own.environment, **container.environment},
         mounts=tuple(
@@ -972,7 +911,7 @@ def _definition(container: FakeContainer, own: ImageDefinition) -> ContainerDefi
         ports=tuple(
             ObservedPort(target, published, port["host_ip"] if isinstance(port, dict) else "")
             for port in given.get("ports") or ()
-            for target, published in [_published(port)]
+            for target, published in [composed.published(port)]
         ),
         aliases=tuple(sorted({container.service, *(name for net in networks for name in net["aliases"])})),
         health_test=tuple(health.get("test") or ()),
@@ -980,10 +919,6 @@ def _definition(container: FakeContainer, own: ImageDefinition) -> ContainerDefi
             name: float(str(health[name]).rstrip("s")) for name in ("interval", "timeout") if health
         },
     )
-
-
-def _argv(given: Any) -> tuple[str, ...]:
-    return tuple(shlex.split(given)) if isinstance(given, str) else tuple(given or ())
 
 
 def _last(items: list[tuple[int, str]], count: int | None) -> list[tuple[int, str]]:
