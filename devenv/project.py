@@ -131,9 +131,12 @@ def spare_name(project_name: str) -> str:
     return f"{project_name}-database-spare"
 
 
-def import_name(project_name: str) -> str:
-    """The container in which a dump is loaded: like the spare a copy of the database's, or one of its own."""
-    return f"{project_name}-database-import"
+def successor_name(project_name: str) -> str:
+    """The container that is about to take the database's place: like the spare a copy of it on other data.
+
+    A dump is loaded into one of its own where the database does not run.
+    """
+    return f"{project_name}-database-successor"
 
 
 def labels(identity: Identity, kind: str) -> dict[str, str]:

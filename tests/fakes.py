@@ -465,6 +465,12 @@ class FakeEngine:
         if container.now.state != "running":
             self._start(container)
 
+    def _mount(self, name: str, volumes: Iterable[str]) -> None:
+        for volume in volumes:
+            self.volume_labels.setdefault(volume, {})
+            if self.volume_options.get(volume, {}).get("device", "").startswith(NOWHERE):
+                raise OperationError(f"cannot run {name}: no such folder", code="engine_refused")
+
     def restart_container(self, container_id: str, timeout: int) -> None:
         container = self._container(container_id, "restart")
         self.patience[container.name] = timeout
@@ -492,10 +498,7 @@ class FakeEngine:
             raise OperationError(f"cannot run {request.name}: {reason}", code="engine_refused")
         if request.network is not None and request.network not in self.networks:
             raise OperationError(f"cannot run {request.name}: no such network", code="engine_refused")
-        for volume in request.volumes:
-            self.volume_labels.setdefault(volume, {})
-            if self.volume_options.get(volume, {}).get("device", "").startswith(NOWHERE):
-                raise OperationError(f"cannot run {request.name}: no such folder", code="engine_refused")
+        self._mount(request.name, request.volumes)
         program = _interpret(_whole_command(request), b"", request.environment, privileged=request.privileged)
         self.written += [(request.name, line) for line in program.lines]
         usual = Turn(None) if program.goes_on else exited(program.status)
@@ -647,8 +650,7 @@ class FakeEngine:
         old = self._container(container_id, "duplicate")
         self._called(f"duplicate {old.name} as {name}")
         mounted = {path: volumes.get(volume, volume) for path, volume in old.volumes.items()}
-        for volume in mounted.values():
-            self.volume_labels.setdefault(volume, {})
+        self._mount(name, mounted.values())
         identity = self._identity(name)
         self.containers[name] = replace(
             old,
@@ -660,6 +662,7 @@ class FakeEngine:
             ports={},
             turns=[Turn(None, "created")],
         )
+        self.start_container(identity)
         return identity
 
     def substitute_container(

@@ -111,8 +111,7 @@ class StandIn:
 
     def start(self, engine: Engine) -> None:
         """Start the server."""
-        volumes = {self.replaced: self.volume}
-        engine.start_container(engine.duplicate_container(self.original, self.name, volumes))
+        engine.duplicate_container(self.original, self.name, {self.replaced: self.volume})
 
     def finish(self, engine: Engine) -> None:
         """It runs on."""

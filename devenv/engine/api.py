@@ -251,9 +251,10 @@ class Engine(Protocol):
         """
 
     def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
-        """Make another container like one, not started, with other volumes (new name by old); its id.
+        """Run another container like one, with other volumes (new name by old); its id.
 
-        It is on no network and publishes nothing yet. Compose takes it for the service's next replica.
+        It is on no network and publishes nothing yet. Compose takes it for the service's next replica. One that
+        does not start is removed.
         """
 
     def substitute_container(

@@ -183,17 +183,14 @@ class ObservedState:
     volumes: tuple[ObservedVolume, ...] = ()
     spare: ObservedContainer | None = None
     """The database's spare, which is none of the service's containers until it takes the place of one."""
+    successor: ObservedContainer | None = None
+    """What is about to take the database's place, or was when its command was killed."""
 
-    def with_spare(self, name: str) -> ObservedState:
-        """The same state with the container of that name in the spare's place."""
-        others = tuple(one for one in self.containers if one.name != name)
-        spare = next((one for one in self.containers if one.name == name), None)
-        return ObservedState(others, self.volumes, spare)
-
-    def without(self, name: str) -> ObservedState:
-        """The same state without the container of that name."""
-        others = tuple(one for one in self.containers if one.name != name)
-        return ObservedState(others, self.volumes, self.spare)
+    def apart(self, spare: str, successor: str) -> ObservedState:
+        """The same state with the containers of these names in their own places."""
+        named = {one.name: one for one in self.containers}
+        others = tuple(one for one in self.containers if one.name not in {spare, successor})
+        return ObservedState(others, self.volumes, named.get(spare), named.get(successor))
 
     def of(self, service_name: str) -> tuple[ObservedContainer, ...]:
         """The service's containers, by number."""

@@ -48,8 +48,9 @@ DRIVER_REASON = "devenv.driver.reason"
 
 @dataclass(frozen=True)
 class Data:
-    """A branch that was made: its volume is the project's, and remembered as the current data."""
+    """A branch that was made: its volume is the project's."""
 
+    generation: int
     volume: str
     snapshot: Snapshot
     driver: str
@@ -68,8 +69,8 @@ def branch_seed(
     """Make the project's database volume a branch of the seed's snapshot, which is built if it is missing.
 
     `ahead` waits for what goes on meanwhile: no step of the seed runs before that is over, and neither is the
-    branch made, since Compose makes volumes too. The memory is the point of no return: until then the
-    environment has the data it had before.
+    branch made, since Compose makes volumes too. The environment has the data it had before until the caller
+    remembers the branch.
     """
     begun = time.monotonic()
     volume = project.volume(mysql.VOLUME)
@@ -89,11 +90,11 @@ def branch_seed(
     text = f"branching off snapshot {snapshot.key}"
     session.events.emit(Event("database", Status.WORKING, text, phase=Phase.BRANCH))
     choice = make_branch(session, store, project, snapshot)
-    remember_branch(session, int(volume.labels[Label.GENERATION]), snapshot.key)
     seconds = time.monotonic() - begun
     what = "seeded" if built else f"branched off snapshot {snapshot.key}"
     session.events.emit(Event("database", Status.DONE, f"{what} in {seconds:.1f} s ({choice.driver.name})"))
-    return Data(volume.name, snapshot, choice.driver.name, choice.reason, steps, built, seconds)
+    generation = int(volume.labels[Label.GENERATION])
+    return Data(generation, volume.name, snapshot, choice.driver.name, choice.reason, steps, built, seconds)
 
 
 def empty_snapshot(
@@ -195,7 +196,7 @@ def _refuse_gone(store: SnapshotStore, snapshot: Snapshot) -> None:
 
 
 def remember_branch(session: Session, generation: int, snapshot_key: str) -> Memory:
-    """Take a branch into use; the one before is kept for `undo`."""
+    """Take a branch into use, from which there is no return; the one before is kept for `undo`."""
     memory = session.workspace.recall()
     former = memory.former
     if memory.generation:

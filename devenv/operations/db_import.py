@@ -35,8 +35,8 @@ from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, present_data, running_server
 from devenv.operations.reset_db import project_on
 from devenv.operations.room import check_room
-from devenv.operations.switch import switch_to_copy, switch_volume
-from devenv.project import database_volume, import_name, labels
+from devenv.operations.switch import start_successor, switch
+from devenv.project import database_volume, labels, successor_name
 from devenv.render.compose import MARK, specs
 from devenv.services import mysql
 
@@ -168,10 +168,12 @@ class _Job:
         site = self._site(text)
         loaded = self._fill(site, present)
         generation = next_generation(self.session, self.observed)
+        switched = time.monotonic()
+        copied = isinstance(site, StandIn)
+        successor = site.name if copied else start_successor(session, self.observed, self.project)
         remember_branch(session, generation, empty.key)
         session.workspace.write_compose_file(text, MARK)
-        switched = time.monotonic()
-        is_running = self._switch(site)
+        is_running = switch(session, self.observed, self.project, successor)
         phases |= {**loaded.phases, "switch": time.monotonic() - switched}
         seconds = time.monotonic() - begun
         forget_older(session, self.observed)
@@ -223,7 +225,7 @@ class _Job:
     def _site(self, compose_text: str) -> Site:
         """A copy of the database's container, if that is what the settings ask for; else one of its own."""
         settings, image = self.session.settings, self.images["database"]
-        name, volume = import_name(self.project.name), self.project.volume(mysql.VOLUME).name
+        name, volume = successor_name(self.project.name), self.project.volume(mysql.VOLUME).name
         current = self.observed.running(mysql.NAME)
         wanted = (specs(compose_text)[mysql.NAME], image.id)
         if current is not None and (current.spec, current.image_id) == wanted:
@@ -238,11 +240,6 @@ class _Job:
             labels=labels(self.session.identity, "database-build"),
             root_password=settings.database.root_password,
         )
-
-    def _switch(self, site: Site) -> bool:
-        if isinstance(site, StandIn):
-            return switch_to_copy(self.session, self.observed, self.project, site.name)
-        return switch_volume(self.session, self.observed, self.project)
 
     def _refuse_loss(self) -> None:
         imported = {self.target, *self.dump.databases}

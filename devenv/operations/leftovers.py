@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devenv.project import import_name
+from devenv.project import successor_name
 
 if TYPE_CHECKING:
     from devenv.operations.session import Session
@@ -15,7 +15,7 @@ TASKS = ("build", "save", "upgrade", "version", "measure")
 def helper_names(project: str) -> tuple[str, ...]:
     """The names of an environment's helpers; which of them are there the engine knows."""
     tasks = (f"{project}-database-{task}" for task in TASKS)
-    return (*tasks, import_name(project), f"{project}-seed-command")
+    return (*tasks, successor_name(project), f"{project}-seed-command")
 
 
 def remove_helpers(session: Session) -> None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from devenv.beside import Beside
 from devenv.errors import OperationError
-from devenv.operations.data import Data, branch_seed, forget_older, remember_branch
+from devenv.operations.data import branch_seed, forget_older, remember_branch
 from devenv.operations.exclusive import exclusive
 from devenv.operations.generations import next_generation
 from devenv.operations.images import obtain, seed_images
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, measure, put_aside
 from devenv.operations.spare import prepare_spare, spare_data
-from devenv.operations.switch import switch_to_spare, switch_volume
-from devenv.project import database_volume
+from devenv.operations.switch import start_successor, switch
+from devenv.project import database_volume, spare_name
 from devenv.render.compose import MARK
 from devenv.services import mysql
 
@@ -75,11 +75,12 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
 
         if not session.workspace.compose_file.exists():
             write_file()
-        data = _take_into_use(session, started, memory) or branch_seed(session, project, images)
+        data = started or branch_seed(session, project, images)
+        successor = spare_name(project.name) if started else start_successor(session, observed, project)
         former = put_aside(observed, memory) if asked is None else asked.result()
-        switch = switch_volume if started is None else switch_to_spare
+        remember_branch(session, data.generation, data.snapshot.key)
         # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.
-        running = switch(session, observed, project, meanwhile=write_file)
+        running = switch(session, observed, project, successor, meanwhile=write_file)
         seconds = time.monotonic() - begun
         forget_older(session, observed)
         if spare or session.settings.database.spare:
@@ -97,13 +98,6 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
     )
 
 
-def _take_into_use(session: Session, spare: Data | None, memory: Memory) -> Data | None:
-    """The spare's data, remembered as those in use; None where there is no spare."""
-    if spare is not None:
-        remember_branch(session, memory.spare, spare.snapshot.key)
-    return spare
-
-
 def undo(session: Session) -> UndoResult:
     """Bring back the data that the last reset, import or restore put aside; a second undo undoes that."""
     begun = time.monotonic()
@@ -113,12 +107,13 @@ def undo(session: Session) -> UndoResult:
         project = project_on(session, info, observed, memory, generation)
         images = obtain(session, project, memory, {mysql.IMAGE})
         ready_pool(session, observed, new_data=False)
+        successor = start_successor(session, observed, project)
         current = ((memory.generation, memory.snapshot),) if memory.generation else ()
         session.workspace.remember(
             generation=generation, snapshot=snapshot, former=(*current, *memory.former[1:])
         )
         session.workspace.write_compose_file(session.render(project, images, info), MARK)
-        running = switch_volume(session, observed, project)
+        running = switch(session, observed, project, successor)
     name = session.identity.project
     return UndoResult(
         volume=database_volume(name, generation),

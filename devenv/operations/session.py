@@ -16,7 +16,7 @@ from devenv.environments.ports import PortChoice, choose_ports, find_free_port, 
 from devenv.errors import DevenvError, RefusedError, SeedError
 from devenv.images.obtain import Bootstrap, ImageOrder, Obtained
 from devenv.model import Label, Project
-from devenv.project import Identity, assemble, import_name, scaled, spare_name
+from devenv.project import Identity, assemble, scaled, spare_name, successor_name
 from devenv.render import compose
 from devenv.services import mysql
 from devenv.services.placement import Placement
@@ -82,7 +82,7 @@ class Session:
     def observe(self) -> ObservedState:
         """What the engine has of this environment; refuses another folder's of the same name."""
         project = self.identity.project
-        observed = self.engine.observe(project).with_spare(spare_name(project)).without(import_name(project))
+        observed = self.engine.observe(project).apart(spare_name(project), successor_name(project))
         for container in observed.containers:
             owner = container.labels.get(Label.WORKTREE)
             if owner is not None and owner != self.identity.worktree and Path(owner).is_dir():

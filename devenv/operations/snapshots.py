@@ -22,7 +22,7 @@ from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, measure
 from devenv.operations.reset_db import project_on
-from devenv.operations.switch import switch_volume
+from devenv.operations.switch import start_successor, switch
 from devenv.project import database_volume
 from devenv.render.compose import MARK
 from devenv.services import mysql
@@ -120,9 +120,10 @@ def restore(session: Session, reference: str) -> RestoreResult:
         discarded = measure(session, observed, memory)
         driver = _branch(session, project, snapshot, images["database"], upgrades=upgrades)
         generation = next_generation(session, observed)
+        successor = start_successor(session, observed, project)
         remember_branch(session, generation, snapshot.key)
         session.workspace.write_compose_file(text, MARK)
-        running = switch_volume(session, observed, project)
+        running = switch(session, observed, project, successor)
         seconds = time.monotonic() - begun
         forget_older(session, observed)
     return RestoreResult(

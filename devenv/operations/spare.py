@@ -51,12 +51,15 @@ def spare_data(session: Session, observed: ObservedState, images: Mapping[str, O
     begun = time.monotonic()
     steps = session.seed_steps()
     key = seed_key(session.seed_inputs(steps, images["database"].content))
-    volume = database_volume(session.identity.project, session.workspace.recall().spare)
+    generation = session.workspace.recall().spare
+    volume = database_volume(session.identity.project, generation)
     driver = usable_driver(observed, volume, key)
     snapshot = SnapshotStore(session.engine, images["database"].reference).find(key)
     if driver is None or snapshot is None:
         return None
-    return Data(volume, snapshot, driver, "", steps, built=False, seconds=time.monotonic() - begun)
+    return Data(
+        generation, volume, snapshot, driver, "", steps, built=False, seconds=time.monotonic() - begun
+    )
 
 
 def prepare_spare(session: Session, info: EngineInfo, images: Mapping[str, Obtained]) -> None:
@@ -91,8 +94,7 @@ def _prepare(session: Session, info: EngineInfo, images: Mapping[str, Obtained])
     old = current.volumes[mysql.DATA_DIRECTORY]
     volumes = {old: database_volume(session.identity.project, generation)}
     name = spare_name(session.identity.project)
-    identity = session.engine.duplicate_container(current.id, name, volumes)
-    session.engine.start_container(identity)
+    session.engine.duplicate_container(current.id, name, volumes)
     session.events.emit(Event("spare", Status.DONE, "started for the next reset-db"))
 
 

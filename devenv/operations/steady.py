@@ -22,7 +22,7 @@ from devenv.model import Healthcheck, Label, Project, PublishedPort, Question, S
 from devenv.operations.answers import answers, believed
 from devenv.operations.report import StatusReport, UpResult, images_in_use, report
 from devenv.plan import DataState, Plan, plan_orphans, plan_up
-from devenv.project import database_volume, import_name, spare_name
+from devenv.project import database_volume, spare_name, successor_name
 from devenv.services import mysql
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _has_nothing_to_do(
     has_database = mysql.NAME in steady.project.service_names
     if has_database and volume not in {one.name for one in observed.volumes}:
         return False
-    if steady.spare and observed.spare is None:
+    if observed.successor is not None or (steady.spare and observed.spare is None):
         return False
     if not images.keys() >= set(steady.references.values()):
         return False
@@ -170,7 +170,7 @@ def _has_nothing_to_do(
 
 def _observed(steady: Steady, engine: Engine) -> ObservedState:
     name = steady.project.name
-    observed = engine.observe(name).with_spare(spare_name(name)).without(import_name(name))
+    observed = engine.observe(name).apart(spare_name(name), successor_name(name))
     return believed(observed, steady.project.services, partial(answers, engine))
 
 

@@ -13,7 +13,7 @@ from devenv.environments.files import write_atomically
 from devenv.errors import OperationError, RefusedError, ServiceFailedError, UsageError
 from devenv.events import Event, Status
 from devenv.operations import lifecycle
-from devenv.operations.data import branch_seed
+from devenv.operations.data import branch_seed, remember_branch
 from devenv.operations.generations import next_generation, recover_generation
 from devenv.operations.images import obtain
 from devenv.operations.inside import matching
@@ -171,7 +171,8 @@ def _seeded(session: Session, info: EngineInfo, options: UpOptions) -> tuple[Pro
     session.workspace.remember(project=session.identity.project, ports=ports)
     if seed is not None:
         session.workspace.write_compose_file(session.render(project, images, info), MARK)
-        branch_seed(session, project, images)
+        data = branch_seed(session, project, images)
+        remember_branch(session, data.generation, data.snapshot.key)
     return project, images
 
 

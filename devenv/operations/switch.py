@@ -1,4 +1,4 @@
-"""Put another branch under the running database: kill, mount the other volume, start, wait for its greeting."""
+"""Let the database run on another branch: a copy of its container starts on that and takes its place."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from devenv.database.ready import listening_for_the_end, wait_for_greeting
 from devenv.events import Event, Status
+from devenv.operations.ahead import nothing
+from devenv.project import successor_name
 from devenv.services import mysql
 
 if TYPE_CHECKING:
@@ -20,56 +22,45 @@ if TYPE_CHECKING:
 GREETING_SECONDS = 60
 
 
-def _nothing() -> None:
-    """What there is to do meanwhile, for most."""
+def start_successor(session: Session, observed: ObservedState, project: Project) -> str | None:
+    """Start a copy of the running database's container on the project's volume, beside it; the copy's name.
 
-
-def switch_volume(
-    session: Session, observed: ObservedState, project: Project, meanwhile: Callable[[], None] = _nothing
-) -> bool:
-    """Let the database run on the project's volume; False where it does not run and nothing was to do.
-
-    The old server is killed, not stopped: what it would still write belongs to data that are put aside as
-    they were at its last commit. Only its container changes, so backend and taskrunner reconnect.
-    `meanwhile` is called while the new server starts.
+    The old server goes on, on its own data: killed or failed here, nothing has changed. None where the database
+    does not run, or runs on that volume already.
     """
-    volume = project.volume(mysql.VOLUME).name
-    running = [container for container in observed.of(mysql.NAME) if container.is_running]
-    for container in observed.of(mysql.NAME):
-        old = container.volumes.get(mysql.DATA_DIRECTORY, "")
-        if old != volume:
-            new_id = session.engine.replace_container(container.id, {old: volume})
-            if container.is_running:
-                session.engine.start_container(new_id)
-    meanwhile()
-    if not running:
-        return False
+    current, volume = observed.running(mysql.NAME), project.volume(mysql.VOLUME).name
+    if current is None or current.volumes.get(mysql.DATA_DIRECTORY) == volume:
+        return None
     session.events.emit(Event(mysql.NAME, Status.WORKING, "starting on the other data"))
-    wait_until_answers(session, project, running[0])
-    return True
+    name = successor_name(project.name)
+    session.engine.duplicate_container(current.id, name, {current.volumes[mysql.DATA_DIRECTORY]: volume})
+    return name
 
 
-def switch_to_spare(
-    session: Session, observed: ObservedState, project: Project, meanwhile: Callable[[], None] = _nothing
-) -> bool:
-    """Put the spare in the place of the running database; its data are the project's already. Always True."""
-    assert observed.spare is not None
-    return switch_to_copy(session, observed, project, observed.spare.id, meanwhile)
-
-
-def switch_to_copy(
+def switch(
     session: Session,
     observed: ObservedState,
     project: Project,
-    copy: str,
-    meanwhile: Callable[[], None] = _nothing,
+    successor: str | None,
+    meanwhile: Callable[[], None] = nothing,
 ) -> bool:
-    """Put a copy of the running database's container in its place, with the data that it has. Always True."""
-    current = observed.running(mysql.NAME)
-    assert current is not None
-    with _listening(session, current) as ended:
-        session.engine.substitute_container(current.id, copy, ended)
+    """Let the database run on the project's volume; False where it does not run, and will when it starts.
+
+    A successor takes the place of the running container and nothing else changes, so that backend and taskrunner
+    reconnect. The old server is killed, not stopped: what it would still write belongs to data that are put
+    aside as they were at its last commit. `meanwhile` is called while the new one gets ready.
+    """
+    current, volume = observed.running(mysql.NAME), project.volume(mysql.VOLUME).name
+    for container in observed.of(mysql.NAME):
+        old = container.volumes.get(mysql.DATA_DIRECTORY, "")
+        if not container.is_running and old != volume:
+            session.engine.replace_container(container.id, {old: volume})
+    if current is not None and successor is not None:
+        with _listening(session, current) as ended:
+            session.engine.substitute_container(current.id, successor, ended)
     meanwhile()
+    if current is None:
+        return False
     wait_until_answers(session, project, current)
     return True
 

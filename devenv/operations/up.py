@@ -12,7 +12,7 @@ from devenv.images.resolve import Action, Resolution, Source
 from devenv.operations import steady
 from devenv.operations.ahead import nothing, start_ahead
 from devenv.operations.balancer import write_files
-from devenv.operations.data import branch_seed, initialise_ahead, is_prepared
+from devenv.operations.data import branch_seed, initialise_ahead, is_prepared, remember_branch
 from devenv.operations.failures import explained
 from devenv.operations.generations import generation_in_use, next_generation, recover_generation
 from devenv.operations.images import obtain, seed_services
@@ -82,7 +82,6 @@ def _up(session: Session, options: UpOptions, recorder: Recorder) -> UpResult:
             settle(session, desired.services, observed)
         has_database = any(service.name == mysql.NAME for service in desired.services)
         if session.settings.database.spare and has_database and observed.spare is None:
-            remove_helpers(session)
             prepare_spare(session, info, desired.images)
         in_use = session.engine.images(images_in_use(observed))
         result = report(desired.project, observed, session.workspace.recall(), in_use)
@@ -210,16 +209,16 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
         file_changed=file_changed,
     )
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
+    # Compose would take some for replicas too many, and choose by itself which of them go.
+    remove_helpers(session)
     if desired.seed is not None:
-        remove_helpers(session)
         ahead = nothing
         if not is_prepared(session, desired.images):
             ahead = start_ahead(session, desired.project, desired.services, _teller(session))
-        branch_seed(session, desired.project, desired.images, ahead)
+        data = branch_seed(session, desired.project, desired.images, ahead)
+        remember_branch(session, data.generation, data.snapshot.key)
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
-        # Compose would take them for replicas too many, and choose by itself which of them go.
-        remove_helpers(session)
         discard_spare(session, desired.observed)
         for identity in elsewhere if mysql.NAME in names else ():
             session.engine.remove_container(identity)

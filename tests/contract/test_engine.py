@@ -830,7 +830,6 @@ def test_a_duplicate_takes_the_place_of_a_container(place: Place, ended: Callabl
     old = place.one("one")
 
     spare = place.engine.duplicate_container(old.id, place.name("spare"), {first: second})
-    place.engine.start_container(spare)
 
     beside = next(one for one in place.engine.observe(place.project).containers if one.id == spare)
     assert (beside.name, beside.service, beside.number) == (place.name("spare"), "one", old.number + 1)
@@ -853,7 +852,6 @@ def test_compose_takes_a_substitute_for_its_own_and_it_can_be_replaced(place: Pl
     place.engine.create(on_volume(place, first), None, quiet)
     place.engine.start_container(place.one("one").id)
     spare = place.engine.duplicate_container(place.one("one").id, place.name("spare"), {first: second})
-    place.engine.start_container(spare)
     place.engine.substitute_container(place.one("one").id, spare)
     place.engine.create(on_volume(place, second), None, quiet)
     assert place.one("one", 2).id == spare
@@ -865,6 +863,21 @@ def test_compose_takes_a_substitute_for_its_own_and_it_can_be_replaced(place: Pl
     assert place.one("one", 2).id == replaced
     place.engine.remove_rest(place.project)
     assert place.engine.observe(place.project).containers == ()
+
+
+def test_a_duplicate_that_does_not_start_is_removed(place: Place) -> None:
+    volume = place.name("data-1")
+    place.engine.create(on_volume(place, volume), None, quiet)
+    old = place.one("one")
+    place.engine.start_container(old.id)
+    nowhere = {"type": "none", "o": "bind", "device": "/nowhere/data"}
+    place.engine.create_volume(place.name("data-2"), {Label.PROJECT: place.project}, nowhere)
+
+    with pytest.raises(OperationError):
+        place.engine.duplicate_container(old.id, place.name("spare"), {volume: place.name("data-2")})
+
+    assert place.engine.container_state(place.name("spare")) is None
+    assert place.engine.container_state(old.id) == "running"
 
 
 def test_what_is_not_there_cannot_be_duplicated_or_substituted(place: Place) -> None:

@@ -22,7 +22,7 @@ import docker
 import docker.errors
 import pytest
 
-from devenv.project import import_name, spare_name
+from devenv.project import spare_name, successor_name
 from tests.harness import REPOSITORY, DevenvProject, Outcome, Spawned
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Engine:
 
     def services(self) -> dict[str, Any]:
         """The inspection of each service's container; the database's copies beside it are none."""
-        copies = {f"/{spare_name(self.project)}", f"/{import_name(self.project)}"}
+        copies = {f"/{spare_name(self.project)}", f"/{successor_name(self.project)}"}
         return {
             raw["Config"]["Labels"]["com.docker.compose.service"]: raw
             for raw in self.containers()
@@ -143,7 +143,7 @@ class Engine:
         return [
             name
             for raw in self.containers()
-            if (name := raw["Name"].lstrip("/")) == import_name(self.project)
+            if (name := raw["Name"].lstrip("/")) == successor_name(self.project)
             or raw["Config"]["Labels"].get("com.docker.compose.oneoff") != "False"
         ]
 

@@ -15,7 +15,7 @@ import docker.errors
 import pytest
 import zstandard
 
-from devenv.project import import_name
+from devenv.project import successor_name
 from tests.e2e.conftest import SMALL_SEED
 from tests.e2e.support import LIVE, until
 
@@ -305,7 +305,7 @@ def test_an_import_that_is_killed_in_its_last_phase_leaves_the_old_data_or_the_n
     rows = "".join(f"INSERT INTO last VALUES ({n});\n" for n in range(1000))
     dump = database.write("dumps/last.sql", f"CREATE TABLE last (id INT PRIMARY KEY);\n{rows}")
     old, generation = database.engine.mysql("SHOW TABLES"), database.memory["generation"]
-    server = import_name(database.name)
+    server = successor_name(database.name)
     count = ("mysql", "-uroot", "-ptoor", "-h127.0.0.1", "-N", "-e", "SELECT COUNT(*) FROM app.last")
 
     def has_come() -> bool:

@@ -164,12 +164,15 @@ class Daemon(Volumes):
     def run_container(self, request: ContainerRequest) -> str:
         """Create and start a container outside Compose; its id. One that does not start is removed."""
         with translated(f"run {request.name}"):
-            container_id = self._create(request.name, described(request))
-            try:
-                self._api.call("POST", f"/containers/{container_id}/start")
-            except BaseException:
-                self.remove_container(container_id)
-                raise
+            return self._run(request.name, described(request))
+
+    def _run(self, name: str, body: Mapping[str, Any]) -> str:
+        container_id = self._create(name, body)
+        try:
+            self._api.call("POST", f"/containers/{container_id}/start")
+        except BaseException:
+            self.remove_container(container_id)
+            raise
         return container_id
 
     def _create(self, name: str, body: Mapping[str, Any]) -> str:
@@ -219,16 +222,17 @@ class Daemon(Volumes):
             return self._create(old["Name"].lstrip("/"), config)
 
     def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
-        """Make another container like one, not started, with other volumes (new name by old); its id.
+        """Run another container like one, with other volumes (new name by old); its id.
 
-        It is on no network and publishes nothing yet. Compose takes it for the service's next replica.
+        It is on no network and publishes nothing yet. Compose takes it for the service's next replica. One that
+        does not start is removed.
         """
         with translated(f"make the container {name}"):
             old = self._inspect(container_id)
             config = copied(old, self._image_of(old), volumes, NO_NETWORK)
             number = int(old["Config"]["Labels"].get(COMPOSE_NUMBER, 1)) + 1
             config["Labels"] = {**old["Config"]["Labels"], COMPOSE_NUMBER: str(number)}
-            return self._create(name, config)
+            return self._run(name, config)
 
     def substitute_container(
         self, container_id: str, substitute_id: str, ended: Callable[[], bool] | None = None

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("clock")
 
 DATABASE = "shop-databasemaster-1"
+SUCCESSOR = "shop-database-successor"
+SWITCHED = [
+    f"duplicate {DATABASE} as {SUCCESSOR}",
+    f"start {SUCCESSOR}",
+    f"substitute {DATABASE} by {SUCCESSOR}",
+]
 
 
 def reset(shop: Shop) -> ResetResult:
@@ -56,8 +62,7 @@ def test_the_switch_replaces_the_database_and_nothing_else(shop: Shop) -> None:
     assert shop.project.memory["generation"] == 2
     assert [call for call in shop.changes if not call.startswith("remove")] == [
         "create volume shop_database_2",
-        f"replace {DATABASE}",
-        f"start {DATABASE}",
+        *SWITCHED,
     ]
     assert not result.seeded
     assert (result.driver, result.snapshot) == ("reflink", shop.project.memory["snapshot"])
@@ -148,9 +153,34 @@ def test_a_seed_that_fails_does_not_cost_the_former_generation(shop: Shop) -> No
     assert volumes(shop) == {"shop_database_1", "shop_database_2"}
 
 
+def test_a_reset_whose_server_does_not_start_leaves_the_old_one_with_its_data(shop: Shop) -> None:
+    shop.up()
+    before, memory = shop.ids, shop.project.memory
+    shop.engine.fail("duplicate", OperationError("no room", code="disk_full"))
+    with pytest.raises(OperationError):
+        reset(shop)
+    assert (shop.ids, shop.project.memory) == (before, memory)
+    shop.engine.mend()
+    assert shop.up().plan.steps == ()
+    assert reset(shop).volume == "shop_database_2"
+
+
+def test_a_server_that_a_killed_reset_left_beside_the_old_one_goes_with_the_next_up(shop: Shop) -> None:
+    shop.up()
+    shop.up()  # from now on there is nothing to do
+    before = shop.ids
+    shop.engine.fail(f"start {SUCCESSOR}", KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        reset(shop)
+    shop.engine.mend()
+    assert SUCCESSOR in shop.ids
+    assert shop.project.run("up").ok()
+    assert shop.ids == before
+
+
 def test_a_reset_that_was_killed_after_the_seed_is_finished_by_up(shop: Shop) -> None:
     shop.up()
-    shop.engine.fail("replace", KeyboardInterrupt())
+    shop.engine.fail("substitute", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         reset(shop)
     shop.engine.mend()
@@ -210,7 +240,7 @@ def test_a_database_that_does_not_come_up_on_the_new_data_says_so(shop: Shop) ->
 
 def test_it_says_how_long_it_took(shop: Shop, clock: Clock) -> None:
     shop.up()
-    shop.engine.when("replace", lambda: clock.sleep(3))
+    shop.engine.when("substitute", lambda: clock.sleep(3))
     assert reset(shop).seconds == pytest.approx(3)
     assert back(shop).seconds == pytest.approx(3)
 
@@ -228,7 +258,7 @@ def test_undo_brings_the_former_data_back_and_changes_nothing_else(shop: Shop) -
     assert (memory["generation"], memory["snapshot"]) == (1, first)
     assert memory["former"] == [[2, second]]
     assert {name for name, identity in shop.ids.items() if before[name] != identity} == {DATABASE}
-    assert shop.engine.changes == [f"replace {DATABASE}", f"start {DATABASE}"]
+    assert shop.engine.changes == SWITCHED
     assert shop.up().plan.steps == ()
 
 
@@ -287,7 +317,7 @@ def test_data_put_aside_that_somebody_removed_cannot_be_undone(shop: Shop) -> No
 def test_an_undo_that_was_killed_is_finished_by_up(shop: Shop) -> None:
     shop.up()
     reset(shop)
-    shop.engine.fail("replace", KeyboardInterrupt())
+    shop.engine.fail("substitute", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         back(shop)
     shop.engine.mend()

@@ -134,7 +134,10 @@ def test_gc_and_down_know_the_spare(spared: Shop) -> None:
 
 
 def test_a_reset_counts_though_no_spare_can_be_made(spared: Shop) -> None:
-    spared.engine.fail("duplicate", OperationError("no more of these", code="engine_refused"))
+    spared.engine.fail(
+        f"duplicate shop-databasemaster-1 as {SPARE}",
+        OperationError("no more of these", code="engine_refused"),
+    )
     result = reset(spared)
     assert (result.from_spare, result.volume) == (True, "shop_database_2")
     assert "warning spare: none was started: no more of these" in spared.sink.lines
@@ -146,8 +149,8 @@ def test_a_switch_ends_the_server_of_an_import_that_was_killed(spared: Shop) -> 
     """It holds the volume that would have been next, which nobody knows."""
     spared.engine.create_volume("shop_database_3", spared.engine.volume_labels["shop_database_1"])
     request = ContainerRequest(
-        "shop-database-import", "mysql:8.4", volumes={"shop_database_3": "/var/lib/mysql"}
+        "shop-database-successor", "mysql:8.4", volumes={"shop_database_3": "/var/lib/mysql"}
     )
     spared.engine.run_container(request)
     assert reset_db(spared.session()).from_spare
-    assert "shop-database-import" not in spared.engine.containers
+    assert "shop-database-successor" not in spared.engine.containers
