@@ -91,7 +91,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Donor:
-    """A running server, as another container of its network reaches it.
+    """A running server, as another container of its network reaches it: `host` is its address there.
 
     `ours` is whether the plugin was put there for this one clone.
     """

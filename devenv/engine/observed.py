@@ -72,8 +72,8 @@ class ObservedContainer:
     """Volume name by the path at which it is mounted."""
     ports: Mapping[int, int] = field(default_factory=dict)
     """Published port by container port."""
-    addresses: tuple[str, ...] = ()
-    """Its addresses on the project's networks."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Its address on each of its networks, by the network's name."""
     depends_on: frozenset[str] = frozenset()
     """The services that it was made to depend on."""
 

@@ -24,6 +24,7 @@ from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import wait_until_answers
 from devenv.project import database_volume, labels
+from devenv.render.compose import network_name
 from devenv.services import mysql
 
 if TYPE_CHECKING:
@@ -167,8 +168,10 @@ def _take(session: Session, source: _Source, way: Way, volume: str, *, ours: boo
     worker = worker_of(session.identity.project)
     if way is Way.CLONE:
         assert source.container is not None
-        network = f"{session.identity.project}_default"
-        donor = capture.Donor(_server(session, source), source.container.name, network, ours)
+        network = network_name(source.project)
+        # By its address: on an engine that had been killed, its name once led to where nobody listened.
+        address = source.container.addresses[network]
+        donor = capture.Donor(_server(session, source), address, network, ours)
         flags = mysql.server_flags(session.settings)
         capture.clone(session.engine, source.image, flags, donor, worker, volume)
         return 0.0

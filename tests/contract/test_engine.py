@@ -833,7 +833,7 @@ def test_a_duplicate_takes_the_place_of_a_container(place: Place, ended: Callabl
 
     beside = next(one for one in place.engine.observe(place.project).containers if one.id == spare)
     assert (beside.name, beside.service, beside.number) == (place.name("spare"), "one", old.number + 1)
-    assert (beside.volumes, beside.ports, beside.addresses) == ({"/data": second}, {}, ())
+    assert (beside.volumes, beside.ports, beside.addresses) == ({"/data": second}, {}, {})
     assert (beside.spec, beside.image, beside.image_id) == (old.spec, old.image, old.image_id)
     assert place.sh(spare, "printenv WORD") == ExecResult(0, "kept\n")
     assert place.one("one").id == old.id

@@ -388,7 +388,8 @@ class Stack(DevenvProject):
             (target / "status.json").write_text(self.run("status", "--json").out, encoding="utf-8")
         for raw in self.engine.containers():
             name = raw["Name"].lstrip("/")
-            (target / f"{name}.json").write_text(json.dumps(raw["State"], indent=2), encoding="utf-8")
+            kept = {key: raw[key] for key in ("State", "NetworkSettings")}
+            (target / f"{name}.json").write_text(json.dumps(kept, indent=2), encoding="utf-8")
             with suppress(docker.errors.APIError):
                 (target / f"{name}.log").write_bytes(self.engine.api.logs(raw["Id"], tail=500))
 

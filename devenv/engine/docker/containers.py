@@ -65,7 +65,7 @@ def observed_container(raw: Mapping[str, Any]) -> ObservedContainer:
             for target, bindings in (raw["NetworkSettings"]["Ports"] or {}).items()
             if bindings
         },
-        addresses=tuple(sorted(net["IPAddress"] for net in networks.values() if net.get("IPAddress"))),
+        addresses={name: net["IPAddress"] for name, net in networks.items() if net.get("IPAddress")},
         depends_on=frozenset(
             one.split(":")[0] for one in labels.get(COMPOSE_DEPENDENCIES, "").split(",") if one
         ),

@@ -189,7 +189,7 @@ def test_a_container_as_the_engine_describes_it() -> None:
         labels=RAW["Config"]["Labels"],
         volumes={"/data": "shop_data"},
         ports={80: 8080},
-        addresses=("172.18.0.2",),
+        addresses={"shop_default": "172.18.0.2"},
     )
 
 
@@ -208,7 +208,7 @@ def test_a_container_of_which_there_is_little_to_say() -> None:
     found = observed_container(raw)
     assert (found.service, found.number, found.health, found.probe) == ("", 1, None, None)
     assert (found.exit_status, found.oom_killed, found.started_at) == (137, True, "")
-    assert (found.volumes, found.ports, found.addresses, dict(found.labels)) == ({}, {}, (), {})
+    assert (found.volumes, found.ports, found.addresses, dict(found.labels)) == ({}, {}, {}, {})
 
 
 @pytest.mark.parametrize("status", ["none", None])
