@@ -65,7 +65,7 @@ bench: $(DEV) ## time devenv beside plain Compose on the same environment, in tu
 	@$(PY) -m tests.bench
 
 .PHONY: bench-db
-bench-db: $(DEV) ## time reset-db and imports beside the same by hand, up to 1 GB (SIZES=10,100 ROUNDS=3 BIG=1 POOL=20G choose)
+bench-db: $(DEV) ## time reset-db and imports beside the same by hand, up to 1 GB (SIZES=10,100 TABLES=1 ROUNDS=3 BIG=1 POOL=20G choose)
 	@$(DEVENV) setup --yes
 	@$(PY) -m tests.bench.database
 

@@ -1,9 +1,10 @@
 """Times `devenv reset-db` and `db import` beside what one would do by hand, all in turn in one run.
 
 `make bench-db` measures on environments of its own and removes them; the raw figures go to
-`artifacts/bench-db.json`. Nothing passes or fails here. `SIZES=10,100` (MB), `ROUNDS=3`, `BIG=1` (5 GB too) and
-`POOL=20G` (in a pool of that size, made for it and removed afterwards) choose what is measured. Every time is from the start of a command to the answer that an independent prober
-gets from outside, asking every 5 ms.
+`artifacts/bench-db.json`. Nothing passes or fails here. `SIZES=10,100` (MB), `TABLES=1` (or 200, or 1,200),
+`ROUNDS=3`, `BIG=1` (5 GB too) and `POOL=20G` (in a pool of that size, made for it and removed afterwards) choose what
+is measured. Every time is from the start of a command to the answer that an independent prober gets from outside,
+asking every 5 ms.
 """
 
 from __future__ import annotations
@@ -145,8 +146,9 @@ def main() -> None:
     """Measure everything, print the tables, keep the raw figures."""
     signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
-    sizes = tuple(int(size) for size in os.environ.get("SIZES", "").split(",") if size) or SIZES
+    sizes = _numbers("SIZES") or SIZES
     sizes += (BIG,) if os.environ.get("BIG") == "1" else ()
+    shapes = _numbers("TABLES") or TABLES
     rounds = int(os.environ.get("ROUNDS") or ROUNDS)
     with ExitStack() as stack:
         # The environments of the benchmark are not for the registry of this machine's user.
@@ -156,9 +158,13 @@ def main() -> None:
         try:
             if pool := os.environ.get("POOL"):
                 stack.enter_context(_pool(pool))
-            _keep(_Run(api, f"bench-db-{uuid.uuid4().hex[:6]}", sizes, rounds).measure())
+            _keep(_Run(api, f"bench-db-{uuid.uuid4().hex[:6]}", sizes, shapes, rounds).measure())
         except (RuntimeError, OSError) as error:
             sys.exit(f"error: {error}")
+
+
+def _numbers(variable: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in os.environ.get(variable, "").split(",") if number)
 
 
 def _keep(measured: Measured) -> None:
@@ -200,6 +206,7 @@ class _Run:
     api: docker.APIClient
     name: str
     sizes: tuple[int, ...]
+    shapes: tuple[int, ...]
     rounds: int
     begun: float = field(default_factory=time.monotonic)
 
@@ -218,7 +225,7 @@ class _Run:
         with ExitStack() as stack:
             subjects = []
             for size in self.sizes:
-                for tables in TABLES:
+                for tables in self.shapes:
                     subject = self._subject(stack, Dataset(size, tables), facts)
                     subjects.append(subject)
                     with awake(subject.environment):
