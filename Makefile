@@ -42,7 +42,7 @@ test: $(DEV) ## every test: unit, contract, end to end, bare machine (installs a
 	@$(DEVENV) setup --yes
 	@$(MAKE) test-unit
 	@$(PY) -m pytest tests/contract
-	@$(PY) -m pytest -n 2 --dist loadfile --durations 15 tests/e2e
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 15 tests/e2e
 
 .PHONY: test-unit
 test-unit: $(DEV) ## the tests that need no engine, in seconds

@@ -55,8 +55,8 @@ TABLES = (1, 200)
 ROUNDS = 7
 WARM_UPS = 3
 """Resets that do not count. Their number is that of the branches kept for `undo`: none is removed among them."""
-DUMP_ROUNDS = {1000: 2, 100: 3}
-"""Rounds of `mysql < dump` from so many MB on: at a GB one takes half a minute."""
+DUMP_ROUNDS = {5000: 1, 1000: 2, 100: 3}
+"""Rounds of `mysql < dump` from so many MB on: at a GB one takes a minute."""
 HUGE_FROM = 5000
 HUGE_ROUNDS = 3
 """Rounds of everything from so many MB on."""
