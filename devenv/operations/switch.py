@@ -46,8 +46,8 @@ def switch(
 ) -> bool:
     """Let the database run on the project's volume; False where it does not run, and will when it starts.
 
-    A successor takes the place of the running container and nothing else changes, so that backend and taskrunner
-    reconnect. The old server is killed, not stopped: what it would still write belongs to data that are put
+    The successor, the spare or what `start_successor` gave, takes the place of the running container, and nothing
+    else changes, so that backend and taskrunner reconnect. The old server is killed, not stopped: what it would still write belongs to data that are put
     aside as they were at its last commit. `meanwhile` is called while the new one gets ready.
     """
     current, volume = observed.running(mysql.NAME), project.volume(mysql.VOLUME).name

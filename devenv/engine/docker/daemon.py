@@ -227,7 +227,7 @@ class Daemon(Volumes):
         It is on no network and publishes nothing yet. Compose takes it for the service's next replica. One that
         does not start is removed.
         """
-        with translated(f"make the container {name}"):
+        with translated(f"run {name}"):
             old = self._inspect(container_id)
             config = copied(old, self._image_of(old), volumes, NO_NETWORK)
             number = int(old["Config"]["Labels"].get(COMPOSE_NUMBER, 1)) + 1
