@@ -81,7 +81,7 @@ class Sightings:
             return Verdict(
                 "service_crash_loop", f"ends again and again: {restarts} restarts in this wait{status}"
             )
-        if container.health == "unhealthy":
+        if container.is_unhealthy:
             return Verdict("service_unhealthy", "is unhealthy")
         return None
 

@@ -150,6 +150,6 @@ def _container_steps(
         return []
     if not container.is_running:
         return [Step(label, "start", f"its container is {container.state}")]
-    if container.health == "unhealthy":
+    if container.is_unhealthy:
         return [Step(label, "restart", "it is unhealthy")]
     return []

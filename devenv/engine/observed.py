@@ -88,6 +88,11 @@ class ObservedContainer:
         return self.is_running and self.health in {"healthy", None}
 
     @property
+    def is_unhealthy(self) -> bool:
+        """Whether it runs and its health check says no; the engine says so of every one whose process ended, too."""
+        return self.is_running and self.health == "unhealthy"
+
+    @property
     def has_ended_well(self) -> bool:
         """Whether its process ended by itself or was ended, with status 0."""
         return self.state == "exited" and self.exit_status == 0

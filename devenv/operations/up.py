@@ -237,7 +237,7 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
 
 def _restart_unhealthy(session: Session, observed: ObservedState) -> None:
     for container in observed.containers:
-        if container.health == "unhealthy" and container.is_running:
+        if container.is_unhealthy:
             text = "restarting: it is unhealthy"
             session.events.emit(Event(container.service, Status.WORKING, text, phase=Phase.START))
             session.engine.restart_container(container.id, 10)

@@ -84,7 +84,7 @@ def _is(condition: str, containers: Sequence[ObservedContainer], replicas: int) 
 
 
 def _word(container: ObservedContainer) -> str:
-    return "unhealthy" if container.health == "unhealthy" else container.state
+    return "unhealthy" if container.is_unhealthy else container.state
 
 
 def _raise_if_lost(

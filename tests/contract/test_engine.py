@@ -513,11 +513,14 @@ def test_health_begins_with_starting_and_says_what_the_probe_said(place: Place) 
     found = place.until("one", lambda one: one.health == "unhealthy")
     assert found.probe is not None
     assert (found.probe.exit_status, found.probe.output) == (1, "not yet")
-    assert not found.is_healthy
+    assert (found.is_healthy, found.is_unhealthy) == (False, True)
     place.engine.execute(found.id, ("touch", "/ready"))
     found = place.until("one", lambda one: one.health == "healthy")
     assert found.probe is not None
     assert (found.probe.exit_status, found.probe.output, found.is_healthy) == (0, "here", True)
+    place.engine.stop_container(found.id, None)
+    ended = place.one("one")
+    assert (ended.is_running, ended.is_healthy, ended.is_unhealthy) == (False, False, False)
 
 
 def script_health(engine: FakeEngine) -> None:

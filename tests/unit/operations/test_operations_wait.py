@@ -425,6 +425,17 @@ def test_one_that_is_seen_running_before_its_start_is_told_has_to_stand_too(
     assert shop.failure("cache").message == "cache exited with status 1"
 
 
+def test_one_that_ends_before_its_start_is_told_is_not_called_unhealthy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wait, "Patience", Late)
+    shop = environment()
+    # What the engine says of the health of one whose process ended.
+    shop.engine.scripts["taskrunner"] = [Turn("unhealthy", "restarting", 3, restarts=1)]
+    error = shop.failure("taskrunner")
+    assert (error.code, error.message) == ("service_exited", "taskrunner exited with status 3")
+
+
 def test_the_root_is_named_first_and_what_follows_from_it() -> None:
     healthy = {"condition": "service_healthy"}
     probed = {"image": "x", "healthcheck": {"test": "x"}}

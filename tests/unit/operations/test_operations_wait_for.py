@@ -75,6 +75,7 @@ def test_too_long(shop: Shop, clock: Clock) -> None:
     [
         (unhealthy("no answer"), "service_unhealthy", "backend is unhealthy"),
         (exited(3), "service_exited", "backend exited with status 3"),
+        (Turn("unhealthy", "exited", 3), "service_exited", "backend exited with status 3"),
     ],
 )
 def test_one_that_gets_worse_ends_it(shop: Shop, clock: Clock, turn: Turn, code: str, message: str) -> None:
