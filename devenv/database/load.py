@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from devenv.database.connection import Connection, Work
+from devenv.database.progress import Progress
 from devenv.database.statements import shortened
 from devenv.errors import OperationError
 from devenv.events import Event, EventSink, Status
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from devenv.database.stream import Clients, Failure
 
 RESOURCE = "import"
-EVERY_SECONDS = 0.5
-MEGABYTE = 1e6
 
 
 class Loader:
@@ -37,7 +36,7 @@ class Loader:
         self._script = script = lookahead.script
         self._shown = shown
         self._connections = connections
-        self.progress = Progress(len(script), events)
+        self.progress = LoadProgress(len(script), events)
         self._stop = threading.Event()
         self.seconds: dict[str, float] = {}
         """How long each phase took."""
@@ -134,39 +133,28 @@ class _Queue:
             return next(self._tasks)
 
 
-class Progress:
+class LoadProgress:
     """Tells how much is loaded, how fast, and how long it will go on."""
 
     def __init__(self, total: int, events: EventSink) -> None:
-        self._total = total
+        self._progress = Progress(total)
         self._events = events
-        self._done = 0
         self.as_files = 0
         """Bytes of the dump that the server read as files."""
-        self._begun = self._told = time.monotonic()
         self._lock = threading.Lock()
 
     def phase(self, phase: Phase) -> None:
         """A phase begins."""
         count = sum(len(task) for task in phase.tasks)
         if phase.name == "data":
-            self._begun = time.monotonic()
+            self._progress.begin()
         else:
             self._events.emit(Event(RESOURCE, Status.WORKING, f"{phase.name}: {count} statements"))
 
     def add(self, size: int, as_file: bool) -> None:
         """So many bytes more went in, or were handed over."""
         with self._lock:
-            self._done += size
             self.as_files += size if as_file else 0
-            now = time.monotonic()
-            if now - self._told < EVERY_SECONDS:
-                return
-            self._told = now
-            rate = self._done / max(now - self._begun, 0.001)
-            left = max(self._total - self._done, 0) / rate
-            detail = (
-                f"{self._done / MEGABYTE:.0f} of {self._total / MEGABYTE:.0f} MB, "
-                f"{rate / MEGABYTE:.1f} MB/s, {left:.0f} s left"
-            )
-        self._events.emit(Event(RESOURCE, Status.WORKING, "loading the data", detail))
+            detail = self._progress.reach(self._progress.done + size)
+        if detail is not None:
+            self._events.emit(Event(RESOURCE, Status.WORKING, "loading the data", detail))

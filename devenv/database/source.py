@@ -8,16 +8,19 @@ import gzip
 import io
 import lzma
 import mmap
+import os
 import sys
 import tempfile
 import urllib.request
+from base64 import b64encode
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPException, HTTPResponse
 from typing import IO, TYPE_CHECKING, Any, cast
-from urllib.error import URLError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import zstandard
 
+from devenv.database.progress import Progress
 from devenv.errors import OperationError, UsageError
 
 if TYPE_CHECKING:
@@ -40,17 +43,18 @@ OTHERS = {
     b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull`",
     b"7z\xbc\xaf": "a 7z archive: unpack it first",
 }
-BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, URLError, ValueError)
+BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError, HTTPException, ValueError)
 
 
 @contextmanager
-def opened_dump(source: str, folder: Path, root: Path, told: Callable[[int], None]) -> Iterator[mmap.mmap]:
+def opened_dump(source: str, folder: Path, root: Path, told: Callable[[str], None]) -> Iterator[mmap.mmap]:
     """The dump's plain bytes, mapped; what is not a plain file is kept in an unnamed one in `folder` meanwhile.
 
-    `told` hears how much has been read. Raises OperationError for what is missing, empty, damaged or no SQL.
+    `told` hears now and then how much has been read. Raises OperationError for what is missing, empty, damaged or no SQL.
     """
     with ExitStack() as stack:
         raw = stack.enter_context(_raw(source, root))
+        size = _size(raw)
         head = _head(raw)
         _check(head, source)
         is_plain = not any(head.startswith(magic) for magic in OPENERS)
@@ -58,7 +62,7 @@ def opened_dump(source: str, folder: Path, root: Path, told: Callable[[int], Non
             file = raw
         else:
             file = stack.enter_context(tempfile.TemporaryFile(dir=folder))
-            _unpack(raw, head, file, source, told)
+            _unpack(_Counted(head, raw), size, file, source, told)
         yield stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
@@ -85,12 +89,12 @@ def _raw(source: str, root: Path) -> Iterator[IO[bytes]]:
         return
     try:
         if _is_remote(source):
-            stream = cast("IO[bytes]", urllib.request.urlopen(source, timeout=URL_SECONDS))  # noqa: S310 - http or https
+            stream = cast("IO[bytes]", urllib.request.urlopen(_request(source), timeout=URL_SECONDS))  # noqa: S310
         else:
             stream = (root / source).open("rb")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise OperationError(
-            f"cannot read {shown_name(source)}: {error}",
+            f"cannot read {shown_name(source)}: {error or type(error).__name__}",
             code="dump_unreadable",
             where=shown_name(source),
             hint="give a file, `-` for standard input, or an http or https URL",
@@ -99,16 +103,31 @@ def _raw(source: str, root: Path) -> Iterator[IO[bytes]]:
         yield stream
 
 
+def _request(url: str) -> urllib.request.Request:
+    """Ask for what is at a URL, of which a name and a password become a header: errors repeat what is before the host."""
+    parts = urlsplit(url)
+    address = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    request = urllib.request.Request(address)  # noqa: S310 - http or https
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request.add_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
+    return request
+
+
+def _size(raw: IO[bytes]) -> int | None:
+    """How many bytes it has, as the disk or the answering server says; None where that shows at its end only."""
+    if raw.seekable():
+        return os.fstat(raw.fileno()).st_size
+    return raw.length if isinstance(raw, HTTPResponse) else None
+
+
 def _head(raw: IO[bytes]) -> bytes:
-    """The first bytes, which are read again where that is possible."""
     try:
-        if raw.seekable():
-            head = raw.read(HEAD)
-            raw.seek(0)
-            return head
         return raw.read(HEAD)
-    except OSError as error:
-        raise OperationError(f"cannot read the dump: {error}", code="dump_unreadable") from error
+    except (OSError, HTTPException) as error:
+        raise OperationError(
+            f"cannot read the dump: {error or type(error).__name__}", code="dump_unreadable"
+        ) from error
 
 
 def _check(head: bytes, source: str) -> None:
@@ -127,17 +146,27 @@ def _check(head: bytes, source: str) -> None:
         )
 
 
-def _unpack(raw: IO[bytes], head: bytes, file: IO[bytes], source: str, told: Callable[[int], None]) -> None:
-    stream = raw if raw.seekable() else cast("IO[bytes]", io.BufferedReader(_Again(head, raw), CHUNK))
-    opener = next((opener for magic, opener in OPENERS.items() if head.startswith(magic)), None)
+def _unpack(
+    raw: _Counted, total: int | None, file: IO[bytes], source: str, told: Callable[[str], None]
+) -> None:
+    """Write the plain bytes into the file; raises OperationError unless all `total` bytes of the source came."""
+    stream = cast("IO[bytes]", io.BufferedReader(raw, CHUNK))
+    opener = next((opener for magic, opener in OPENERS.items() if raw.head.startswith(magic)), None)
+    progress = Progress(total)
     size = 0
     try:
         reader = opener(stream) if opener else stream
         while piece := reader.read(CHUNK):
             file.write(piece)
             size += len(piece)
-            told(size)
+            text = progress.reach(raw.count)
+            if text is not None:
+                told(text)
         file.flush()
+        while stream.read(CHUNK):
+            pass  # behind the end of what is packed there may be more
+        if total is not None and raw.count < total:
+            raise EOFError(f"it ended after {raw.count} of {total} bytes")
     except BROKEN as error:
         full = isinstance(error, OSError) and error.errno == errno.ENOSPC
         raise OperationError(
@@ -152,11 +181,13 @@ def _unpack(raw: IO[bytes], head: bytes, file: IO[bytes], source: str, told: Cal
         raise OperationError("the dump is empty", code="dump_empty", where=shown_name(source))
 
 
-class _Again(io.RawIOBase):
-    """A stream whose first bytes were read already."""
+class _Counted(io.RawIOBase):
+    """A stream from its first bytes on, which were read already, and how many have been taken from it."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
-        self._head = head
+        self.head = head
+        self.count = 0
+        self._left = head
         self._rest = rest
 
     def readable(self) -> bool:
@@ -165,8 +196,9 @@ class _Again(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """The head, then the rest."""
-        piece = self._head[: len(buffer)] or self._rest.read(len(buffer))
-        self._head = self._head[len(piece) :]
+        piece = self._left[: len(buffer)] or self._rest.read(len(buffer))
+        self._left = self._left[len(piece) :]
+        self.count += len(piece)
         buffer[: len(piece)] = piece
         return len(piece)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from devenv.database.atomic import replacing
+from devenv.database.progress import Progress
 from devenv.database.server import Server
 from devenv.database.sink import compressed, kind_of
 from devenv.errors import OperationError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from devenv.operations.session import Session
 
 RESOURCE = "export"
-TOLD_EVERY = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,20 +56,16 @@ def db_export(session: Session, file: Path, options: ExportOptions) -> ExportRes
 
 def export_to(session: Session, stream: IO[bytes], compression: str, options: ExportOptions) -> ExportResult:
     """Write a dump to a stream."""
-    begun = told = time.monotonic()
+    progress = Progress(None)
     databases = (options.database,) if options.database else session.settings.database.databases
     container = running_container(session, mysql.NAME)
     server = Server(session.engine, container.id, session.settings.database.root_password)
-    size = 0
     try:
         with compressed(stream, compression) as output:
             for piece in server.dump(_arguments(databases, options)):
                 output.write(piece)
-                size += len(piece)
-                if time.monotonic() - told > TOLD_EVERY:
-                    told = time.monotonic()
-                    rate = size / (told - begun) / 1e6
-                    detail = f"{size / 1e6:.0f} MB, {rate:.1f} MB/s"
+                detail = progress.reach(progress.done + len(piece))
+                if detail is not None:
                     session.events.emit(Event(RESOURCE, Status.WORKING, "writing the dump", detail))
     except OperationError as error:
         raise OperationError(
@@ -78,7 +74,7 @@ def export_to(session: Session, stream: IO[bytes], compression: str, options: Ex
             evidence=error.evidence,
             hint="`devenv db shell -- -e 'SHOW DATABASES'` shows which databases there are",
         ) from error
-    seconds = round(time.monotonic() - begun, 2)
+    size, seconds = progress.done, round(time.monotonic() - progress.begun, 2)
     session.events.emit(Event(RESOURCE, Status.DONE, f"{size / 1e6:.1f} MB written in {seconds:.1f} s"))
     return ExportResult(None, databases, size, size, compression, seconds)
 

@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 
 ROOM = 3
 """Times the dump's size that an import needs: the plain dump, the tables, and what sorting takes."""
-TOLD_EVERY = 1.0
 MARKER = "REPLACE INTO devenv.marker VALUES ('import')"
 
 
@@ -255,13 +254,5 @@ class _Job:
             )
 
 
-def _teller(session: Session) -> Callable[[int], None]:
-    last = time.monotonic()
-
-    def tell(size: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > TOLD_EVERY:
-            last = time.monotonic()
-            session.events.emit(Event(RESOURCE, Status.WORKING, f"reading the dump: {size / 1e6:.0f} MB"))
-
-    return tell
+def _teller(session: Session) -> Callable[[str], None]:
+    return lambda text: session.events.emit(Event(RESOURCE, Status.WORKING, "reading the dump", text))

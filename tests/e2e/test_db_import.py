@@ -197,7 +197,9 @@ def test_a_dump_is_fetched_from_a_url(database: Stack) -> None:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/dump" else 404)
+            self.send_response(404 if self.path == "/gone" else 200)
+            if self.path == "/cut":
+                self.send_header("Content-Length", str(len(body) + 1))
             self.end_headers()
             self.wfile.write(body)
 
@@ -210,6 +212,7 @@ def test_a_dump_is_fetched_from_a_url(database: Stack) -> None:
         database.run("db", "import", f"{url}/dump").ok()
         before = state(database)
         assert database.run("db", "import", f"{url}/gone", "--json").error["code"] == "dump_unreadable"
+        assert database.run("db", "import", f"{url}/cut", "--json").error["code"] == "dump_damaged"
         server.shutdown()
     assert database.engine.mysql("SHOW TABLES") == [["fetched"]]
     assert state(database) == before
