@@ -81,14 +81,18 @@ class Sightings:
             return Verdict(
                 "service_crash_loop", f"ends again and again: {restarts} restarts in this wait{status}"
             )
-        if container.is_unhealthy:
-            return Verdict("service_unhealthy", "is unhealthy")
-        return None
+        return _at_present(container)
 
     def _ended(self, container: ObservedContainer) -> Verdict:
         if container.oom_killed or container.id in self._starved:
             return Verdict("service_oom_killed", "was killed: it used more memory than it may")
         return Verdict("service_exited", f"exited with status {container.exit_status}")
+
+
+def _at_present(container: ObservedContainer) -> Verdict | None:
+    if container.state == "paused":
+        return Verdict("service_paused", "is paused")
+    return Verdict("service_unhealthy", "is unhealthy") if container.is_unhealthy else None
 
 
 def is_done(service: Service, container: ObservedContainer, *, ran_now: bool) -> bool:
@@ -142,6 +146,8 @@ def service_failed(
         hint = cause.hint
     elif verdict.code == "service_oom_killed":
         hint = f"give {container.service} more memory (`mem_limit`), or the engine; `devenv doctor` shows what it has"
+    elif verdict.code == "service_paused":
+        hint = f"`docker unpause {container.name}` lets it go on"
     elif container.exit_status == KILLED:
         hint = f"somebody killed it, or the machine ran out of memory; {hint}"
     return ServiceFailedError(

@@ -7,7 +7,7 @@
     ├── OperationError             1  (code given)
     │   ├── ImageError             1  image_unavailable, pull_denied, build_failed ...
     │   └── SeedError              1  seed_failed
-    ├── ServiceFailedError         4  service_unhealthy, service_exited, timeout
+    ├── ServiceFailedError         4  service_unhealthy, service_exited, service_paused, timeout ...
     ├── DriftError                 5  drift
     └── RefusedError               6  refused, confirmation_needed
 

@@ -21,6 +21,8 @@ POLL_SECONDS = 0.2
 LOG_LINES = 20
 HEALTHY, RUNNING, STOPPED = "healthy", "running", "stopped"
 CONDITIONS = (HEALTHY, RUNNING, STOPPED)
+DOWN = frozenset({*ENDED, "restarting"})
+"""States of one whose process ended, also where the engine will start it again."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def _raise_if_lost(
     """Raise for a container that got worse since the last look."""
     for container in containers:
         word = _word(container)
-        if word in {"unhealthy", *ENDED} and before.get(container.id, word) not in {word, "created"}:
-            exited = word in ENDED
+        if word in {"unhealthy", *DOWN} and before.get(container.id, word) not in {word, "created", *DOWN}:
+            exited = word in DOWN
             text = f"exited with status {container.exit_status}" if exited else "is unhealthy"
             code = "service_exited" if exited else "service_unhealthy"
             raise _failed(session, container.service, text, (container,), code)

@@ -327,6 +327,18 @@ def test_what_works_is_not_kept_from_it(street: Stack) -> None:
     assert street.engine.healths()["fine"] == "running"
 
 
+def test_a_paused_service_is_not_waited_for(street: Stack) -> None:
+    street.up("fine")
+    container = street.engine.service("fine")["Id"]
+    street.engine.api.pause(container)
+    try:
+        error = failure(street, "fine")
+    finally:
+        street.engine.api.unpause(container)
+    assert (error["code"], error["message"]) == ("service_paused", "fine is paused")
+    street.up("fine")
+
+
 class changed:  # noqa: N801 - reads as a word of the sentence
     """Meanwhile the project has these sections in place of its services; then its own again."""
 

@@ -37,6 +37,7 @@ def test_every_code_that_a_table_gives_is_listed() -> None:
         "service_exited",
         "service_crash_loop",
         "service_oom_killed",
+        "service_paused",
         "dependency_failed",
         "timeout",
         "migration_failed",

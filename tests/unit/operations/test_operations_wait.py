@@ -335,7 +335,9 @@ def test_a_service_without_health_check_is_up_when_it_runs() -> None:
 def test_a_paused_service_is_not_up() -> None:
     shop = environment()
     shop.engine.turn("shop-mailcatcher-1", Turn(None, "paused"))
-    assert shop.failure("mailcatcher", timeout=1).message == "mailcatcher is not healthy after 1 s"
+    error = shop.failure("mailcatcher", timeout=1000)
+    assert (error.code, error.message) == ("service_paused", "mailcatcher is paused")
+    assert "`docker unpause shop-mailcatcher-1`" in str(error.hint)
 
 
 def test_one_that_restarts_by_itself_is_given_its_time() -> None:

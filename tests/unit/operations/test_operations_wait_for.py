@@ -76,6 +76,7 @@ def test_too_long(shop: Shop, clock: Clock) -> None:
         (unhealthy("no answer"), "service_unhealthy", "backend is unhealthy"),
         (exited(3), "service_exited", "backend exited with status 3"),
         (Turn("unhealthy", "exited", 3), "service_exited", "backend exited with status 3"),
+        (Turn("unhealthy", "restarting", 3), "service_exited", "backend exited with status 3"),
     ],
 )
 def test_one_that_gets_worse_ends_it(shop: Shop, clock: Clock, turn: Turn, code: str, message: str) -> None:
@@ -89,7 +90,7 @@ def test_one_that_gets_worse_ends_it(shop: Shop, clock: Clock, turn: Turn, code:
     assert clock.waits == before + 2
 
 
-@pytest.mark.parametrize("turn", [unhealthy(), exited(1)])
+@pytest.mark.parametrize("turn", [unhealthy(), exited(1), Turn("unhealthy", "restarting", 1)])
 def test_one_that_was_down_before_may_still_come(shop: Shop, clock: Clock, turn: Turn) -> None:
     shop.up()
     shop.engine.turn("shop-backend-1", turn)
