@@ -646,7 +646,9 @@ class FakeEngine:
         self.containers[old.name] = replace(old, id=identity, volumes=mounted, turns=[Turn(None, "created")])
         return identity
 
-    def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
+    def duplicate_container(
+        self, container_id: str, name: str, volumes: Mapping[str, str], image: str | None = None
+    ) -> str:
         old = self._container(container_id, "duplicate")
         self._called(f"duplicate {old.name} as {name}")
         mounted = {path: volumes.get(volume, volume) for path, volume in old.volumes.items()}
@@ -657,12 +659,18 @@ class FakeEngine:
             id=identity,
             name=name,
             number=old.number + 1,
+            image=image or old.image,
+            image_id=self.present[image].id if image else old.image_id,
             volumes=mounted,
             networks=(),
             ports={},
             turns=[Turn(None, "created")],
         )
-        self.start_container(identity)
+        try:
+            self.start_container(identity)
+        except OperationError:
+            del self.containers[name]
+            raise
         return identity
 
     def substitute_container(

@@ -250,8 +250,10 @@ class Engine(Protocol):
         All else stays as it was, so that Compose still takes it for the one that it made.
         """
 
-    def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
-        """Run another container like one, with other volumes (new name by old); its id.
+    def duplicate_container(
+        self, container_id: str, name: str, volumes: Mapping[str, str], image: str | None = None
+    ) -> str:
+        """Run another container like one, with other volumes (new name by old) and perhaps of another image; its id.
 
         It is on no network and publishes nothing yet. Compose takes it for the service's next replica. One that
         does not start is removed.

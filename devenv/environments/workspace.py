@@ -113,15 +113,19 @@ class Workspace:
 
     def recall(self) -> Memory:
         """What was remembered; a missing or damaged file is an empty memory."""
+        raw = self._remembered()
+        return Memory() if raw is None else Memory.of(raw)
+
+    def has_memory(self) -> bool:
+        """Whether anything was ever remembered here, and can be read."""
+        return self._remembered() is not None
+
+    def _remembered(self) -> dict[str, Any] | None:
         try:
             raw = json.loads(self._memory_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return Memory()
-        return Memory.of(raw) if isinstance(raw, dict) else Memory()
-
-    def has_memory(self) -> bool:
-        """Whether anything was ever remembered here, or all of it was lost."""
-        return self._memory_file.exists()
+            return None
+        return raw if isinstance(raw, dict) else None
 
     def remember(self, **changes: Any) -> Memory:
         """Change parts of the memory, and keep it."""
@@ -163,9 +167,15 @@ class Workspace:
 
         Raises RefusedError if the file there does not carry `mark` as its first line: it is not ours.
         """
-        existing = self.compose_file.read_text(encoding="utf-8") if self.compose_file.exists() else None
+        existing = self.check_compose_file(mark)
         if existing == text:
             return False
+        _write(self.compose_file, text, 0o600 if self._secret_file.exists() else 0o644)
+        return True
+
+    def check_compose_file(self, mark: str) -> str | None:
+        """What the generated file holds, None where there is none; raises RefusedError if it is not ours."""
+        existing = self.compose_file.read_text(encoding="utf-8") if self.compose_file.exists() else None
         if existing is not None and not existing.startswith(mark):
             where = self.compose_file.relative_to(self.root)
             raise RefusedError(
@@ -173,8 +183,7 @@ class Workspace:
                 where=str(where),
                 hint=f"move it away (`mv {where} {where}.mine`) and run the command again",
             )
-        _write(self.compose_file, text, 0o600 if self._secret_file.exists() else 0o644)
-        return True
+        return existing
 
     def try_locked(self) -> AbstractContextManager[bool]:
         """Whether no other command changes the environment; if so none does while the block runs."""

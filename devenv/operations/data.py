@@ -27,16 +27,14 @@ from devenv.events import Event, Phase, Status
 from devenv.model import Label
 from devenv.operations.ahead import nothing
 from devenv.operations.room import check_room
-from devenv.project import labels
-from devenv.render.compose import network_labels, network_name, volume_labels
+from devenv.project import database_volume, labels
+from devenv.render.compose import MARK, network_labels, network_name, volume_labels
 from devenv.services import mysql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from devenv.database.pool import Pool
-    from devenv.engine.observed import ObservedState
-    from devenv.environments.workspace import Memory
     from devenv.images.obtain import Obtained
     from devenv.model import Project
     from devenv.operations.session import Session
@@ -195,33 +193,33 @@ def _refuse_gone(store: SnapshotStore, snapshot: Snapshot) -> None:
         )
 
 
-def remember_branch(session: Session, generation: int, snapshot_key: str) -> Memory:
-    """Take a branch into use, from which there is no return; the one before is kept for `undo`."""
+def remember_branch(
+    session: Session, generation: int, snapshot_key: str, compose_text: str | None = None
+) -> None:
+    """Take a branch into use, from which there is no return, with its Compose file; the one before is kept for `undo`.
+
+    Also those that are too many by now: `forget_older` removes them, once nothing runs on them any more.
+    """
     memory = session.workspace.recall()
     former = memory.former
     if memory.generation:
         former = ((memory.generation, memory.snapshot), *former)
     spare = 0 if memory.spare == generation else memory.spare
-    return session.workspace.remember(
-        generation=generation,
-        snapshot=snapshot_key,
-        former=former[: session.settings.database.undo.keep],
-        spare=spare,
-    )
+    session.workspace.remember(generation=generation, snapshot=snapshot_key, former=former, spare=spare)
+    if compose_text is not None:
+        session.workspace.write_compose_file(compose_text, MARK)
 
 
-def forget_older(session: Session, observed: ObservedState) -> None:
-    """Remove the branches that are neither in use nor kept for `undo`, nor the spare's."""
-    memory = session.workspace.recall()
-    kept = {memory.generation, memory.spare, *(generation for generation, _ in memory.former)}
-    for volume in observed.volumes:
-        generation = volume.labels.get(Label.GENERATION, "")
-        if (
-            volume.labels.get(Label.KIND) == "database"
-            and generation.isdigit()
-            and int(generation) not in kept
-        ):
-            remove_branch(session.engine, volume.name)
+def forget_older(session: Session) -> None:
+    """Remove the oldest of the branches kept for `undo` that are more than the settings want.
+
+    Of others nobody knows here whether they are wanted: they are for `gc`, which asks.
+    """
+    memory, keep = session.workspace.recall(), session.settings.database.undo.keep
+    for generation, _ in memory.former[keep:]:
+        remove_branch(session.engine, database_volume(session.identity.project, generation))
+    if memory.former[keep:]:
+        session.workspace.remember(former=memory.former[:keep])
 
 
 def _placed(step: SeedStep, project: Project) -> SeedStep:

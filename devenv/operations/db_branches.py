@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from devenv.database.pool import IN_POOL
 from devenv.database.snapshots import Key
 from devenv.model import Label
-from devenv.operations.generations import recover_generation
+from devenv.operations.generations import recover_memory
 from devenv.operations.inside import running_container
 from devenv.services import mysql
 
@@ -45,7 +45,7 @@ class BranchRow:
 def branches(session: Session) -> tuple[BranchRow, ...]:
     """All branches, the current first, then in the order in which `undo` brings them."""
     observed = session.observe()
-    memory = recover_generation(session, observed)
+    memory = recover_memory(session, observed)
     rows = [
         _row(volume, memory, observed.volumes)
         for volume in observed.volumes

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +28,9 @@ from devenv.database.snapshots import SnapshotStore
 from devenv.database.source import opened_dump, shown_name
 from devenv.errors import DevenvError, RefusedError
 from devenv.events import Event, Status
+from devenv.model import Label
 from devenv.operations.data import empty_snapshot, forget_older, make_branch, remember_branch
-from devenv.operations.generations import next_generation, recover_generation
+from devenv.operations.generations import next_generation, recover_memory
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.images import obtain
 from devenv.operations.leftovers import remove_helpers
@@ -35,8 +38,8 @@ from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, present_data, running_server
 from devenv.operations.reset_db import project_on
 from devenv.operations.room import check_room
-from devenv.operations.switch import start_successor, switch
-from devenv.project import database_volume, labels, successor_name
+from devenv.operations.switch import started_successor, switch
+from devenv.project import labels, successor_name
 from devenv.render.compose import MARK, specs
 from devenv.services import mysql
 
@@ -142,10 +145,11 @@ class _Job:
         target: str,
         wanted: str | None,
     ) -> _Job:
+        session.workspace.check_compose_file(MARK)
         remove_helpers(session)
         observed = session.observe()
-        memory = recover_generation(session, observed)
-        project = project_on(session, info, observed, memory, next_generation(session, observed))
+        memory = recover_memory(session, observed)
+        project = project_on(session, info, observed, memory, next_generation(session))
         images = obtain(session, project, memory, {mysql.IMAGE})
         ready_pool(session, observed)
         return cls(session, info, observed, project, images, script, dump, shown, target, wanted)
@@ -166,16 +170,17 @@ class _Job:
         phases = {"read": read, "branch": time.monotonic() - made}
         site = self._site(text)
         loaded = self._fill(site, present)
-        generation = next_generation(self.session, self.observed)
+        volume = self.project.volume(mysql.VOLUME)
         switched = time.monotonic()
-        copied = isinstance(site, StandIn)
-        successor = site.name if copied else start_successor(session, self.observed, self.project)
-        remember_branch(session, generation, empty.key)
-        session.workspace.write_compose_file(text, MARK)
-        is_running = switch(session, self.observed, self.project, successor)
+        generation = int(volume.labels[Label.GENERATION])
+        remember = partial(remember_branch, session, generation, empty.key, text)
+        copied = nullcontext(site.name) if isinstance(site, StandIn) else None
+        image = self.images[mysql.IMAGE]
+        with copied or started_successor(session, self.observed, self.project, image) as successor:
+            is_running = switch(session, self.observed, self.project, successor, remember)
         phases |= {**loaded.phases, "switch": time.monotonic() - switched}
         seconds = time.monotonic() - begun
-        forget_older(session, self.observed)
+        forget_older(session)
         return ImportResult(
             source=self.shown,
             bytes=len(self.script),
@@ -186,7 +191,7 @@ class _Job:
             left_out=dict(self.dump.left_out),
             serial=self.dump.serial,
             connections=1 if self.dump.serial else connections(self.info),
-            volume=database_volume(self.project.name, generation),
+            volume=volume.name,
             driver=choice.driver.name,
             discarded=present.result().discarded,
             seconds=round(seconds, 2),

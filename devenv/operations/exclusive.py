@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devenv.operations.generations import recover_generation
+from devenv.operations.generations import recover_memory
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.leftovers import remove_helpers
+from devenv.render.compose import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +32,13 @@ class Turn:
 def exclusive(session: Session) -> Iterator[Turn]:
     """The environment's lock, and its state read under it; what a killed command left is gone.
 
-    Raises RefusedError where the backend's database is a server elsewhere.
+    Raises RefusedError where the backend's database is a server elsewhere, or the Compose file not ours.
     """
     refuse_foreign_server(session)
     info = session.engine.info()
     session.workspace.prepare()
     with session.workspace.locked(session.events):
+        session.workspace.check_compose_file(MARK)
         remove_helpers(session)
         observed = session.observe()
-        yield Turn(info, observed, recover_generation(session, observed))
+        yield Turn(info, observed, recover_memory(session, observed))

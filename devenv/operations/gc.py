@@ -15,7 +15,7 @@ from devenv.errors import DevenvError, RefusedError
 from devenv.events import Event, Status
 from devenv.images.obtain import resolve_all
 from devenv.model import Label
-from devenv.operations.generations import recover_generation
+from devenv.operations.generations import recover_memory
 from devenv.operations.leftovers import helper_names
 from devenv.operations.pool import ready_pool
 from devenv.operations.session import configured_ports
@@ -51,7 +51,7 @@ def gc(
     session.engine.info()
     with session.workspace.locked(session.events):
         observed = session.observe()
-        memory = recover_generation(session, observed)
+        memory = recover_memory(session, observed)
         ready_pool(session, observed)
         budget = Budget(session.settings.database.undo.keep, session.settings.database.undo.size)
         items = plan_gc(_inventory(session, observed, memory), budget, undo_too=undo_too)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devenv.project import successor_name
+from devenv.project import spare_name, successor_name
 
 if TYPE_CHECKING:
     from devenv.operations.session import Session
@@ -20,5 +20,10 @@ def helper_names(project: str) -> tuple[str, ...]:
 
 def remove_helpers(session: Session) -> None:
     """Remove what is left of them; call it under the environment's lock, when none can be at work."""
-    for name in helper_names(session.identity.project):
+    names = list(helper_names(session.identity.project))
+    workspace = session.workspace
+    if workspace.has_memory() and not workspace.recall().spare:
+        # Its number is remembered before it is made, and forgotten before it takes the database's place.
+        names.append(spare_name(session.identity.project))
+    for name in names:
         session.engine.remove_container(name)

@@ -12,7 +12,7 @@ from devenv.events import Event, Status
 from devenv.model import Label
 from devenv.operations.data import forget_older
 from devenv.operations.failures import explained
-from devenv.operations.generations import recover_generation
+from devenv.operations.generations import recover_memory
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.session import configured_ports
 from devenv.plan import stop_order
@@ -62,8 +62,9 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
     """
     session.engine.info()
     with session.workspace.locked(session.events):
+        remove_helpers(session)
         observed = session.observe()
-        memory = recover_generation(session, observed)
+        memory = recover_memory(session, observed)
         current = database_volume(session.identity.project, memory.generation)
         data = [volume for volume in observed.volumes if volume.name == current]
         others = [volume for volume in observed.volumes if volume.labels.get(Label.KIND) in REMOVED]
@@ -74,7 +75,6 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
                 code="confirmation_needed",
                 hint="say `devenv down --volumes --yes` if you mean it",
             )
-        remove_helpers(session)
         if observed.containers:
             _stop(session, observed.containers, removing=True)
         for network in session.engine.remove_rest(session.identity.project):
@@ -85,7 +85,7 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
         removed: tuple[str, ...] = ()
         if volumes:
             put_data_aside(session, memory)
-            forget_older(session, observed)
+            forget_older(session)
             removed = tuple(volume.name for volume in others)
             for name in removed:
                 session.engine.remove_volume(name)
@@ -138,15 +138,14 @@ def put_data_aside(session: Session, memory: Memory) -> None:
     """Leave the environment without data; those that it has are the next that `undo` brings back."""
     if memory.generation:
         former = ((memory.generation, memory.snapshot), *memory.former)
-        session.workspace.remember(
-            generation=0, snapshot="", former=former[: session.settings.database.undo.keep]
-        )
+        session.workspace.remember(generation=0, snapshot="", former=former)
 
 
 def stop(session: Session, names: tuple[str, ...]) -> ServicesResult:
     """Stop services, dependents first; `up` starts them again."""
     session.engine.info()
     with session.workspace.locked(session.events):
+        remove_helpers(session)
         observed = session.observe()
         running = tuple({one.service: None for one in observed.containers if one.is_running})
         chosen = check_names(observed, names) or running

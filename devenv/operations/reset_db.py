@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.beside import Beside
@@ -15,7 +17,7 @@ from devenv.operations.images import obtain, seed_images
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, measure, put_aside
 from devenv.operations.spare import prepare_spare, spare_data
-from devenv.operations.switch import start_successor, switch
+from devenv.operations.switch import started_successor, switch
 from devenv.project import database_volume, spare_name
 from devenv.render.compose import MARK
 from devenv.services import mysql
@@ -63,7 +65,7 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         info, observed, memory = turn.info, turn.observed, turn.memory
         # Asking the server takes as long as making the branch: both at once. A switch to a spare is quicker.
         asked = Beside(measure, session, observed, memory) if observed.spare is None else None
-        project = project_on(session, info, observed, memory, next_generation(session, observed))
+        project = project_on(session, info, observed, memory, next_generation(session))
         images = obtain(session, project, memory, seed_images(session, project))
         ready_pool(session, observed)
         started = spare_data(session, observed, images)
@@ -76,13 +78,14 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         if not session.workspace.compose_file.exists():
             write_file()
         data = started or branch_seed(session, project, images)
-        successor = spare_name(project.name) if started else start_successor(session, observed, project)
-        former = put_aside(observed, memory) if asked is None else asked.result()
-        remember_branch(session, data.generation, data.snapshot.key)
-        # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.
-        running = switch(session, observed, project, successor, meanwhile=write_file)
+        remember = partial(remember_branch, session, data.generation, data.snapshot.key)
+        spared = started and nullcontext(spare_name(project.name))
+        with spared or started_successor(session, observed, project, images[mysql.IMAGE]) as successor:
+            former = put_aside(observed, memory) if asked is None else asked.result()
+            # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.
+            running = switch(session, observed, project, successor, remember, meanwhile=write_file)
         seconds = time.monotonic() - begun
-        forget_older(session, observed)
+        forget_older(session)
         if spare or session.settings.database.spare:
             prepare_spare(session, info, images)
     return ResetResult(
@@ -107,13 +110,15 @@ def undo(session: Session) -> UndoResult:
         project = project_on(session, info, observed, memory, generation)
         images = obtain(session, project, memory, {mysql.IMAGE})
         ready_pool(session, observed, new_data=False)
-        successor = start_successor(session, observed, project)
-        current = ((memory.generation, memory.snapshot),) if memory.generation else ()
-        session.workspace.remember(
-            generation=generation, snapshot=snapshot, former=(*current, *memory.former[1:])
-        )
-        session.workspace.write_compose_file(session.render(project, images, info), MARK)
-        running = switch(session, observed, project, successor)
+
+        def remember() -> None:
+            current = ((memory.generation, memory.snapshot),) if memory.generation else ()
+            former = (*current, *memory.former[1:])
+            session.workspace.remember(generation=generation, snapshot=snapshot, former=former)
+            session.workspace.write_compose_file(session.render(project, images, info), MARK)
+
+        with started_successor(session, observed, project) as successor:
+            running = switch(session, observed, project, successor, remember)
     name = session.identity.project
     return UndoResult(
         volume=database_volume(name, generation),

@@ -17,9 +17,10 @@ from devenv.environments.registry import Registry
 from devenv.errors import OperationError
 from devenv.events import Event, Status
 from devenv.model import Label
-from devenv.operations.generations import recover_generation
+from devenv.operations.generations import recover_memory
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.images import obtain
+from devenv.operations.leftovers import remove_helpers
 from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import wait_until_answers
@@ -76,6 +77,8 @@ def save(session: Session, name: str) -> SaveResult:
     refuse_foreign_server(session)
     session.workspace.prepare()
     with session.workspace.locked(session.events):
+        # A server that a killed reset left may be writing to the data that are remembered by now.
+        remove_helpers(session)
         source = _source(session)
         store = SnapshotStore(session.engine, source.image)
         refuse_taken(store.all(), name, session.identity.project)
@@ -98,7 +101,7 @@ def remove_unsealed(session: Session, store: SnapshotStore) -> None:
 def _source(session: Session) -> _Source:
     info = session.engine.info()
     observed = session.observe()
-    memory = recover_generation(session, observed)
+    memory = recover_memory(session, observed)
     volume = database_volume(session.identity.project, memory.generation)
     if memory.generation == 0 or volume not in {one.name for one in observed.volumes}:
         raise OperationError(
@@ -170,7 +173,13 @@ def _take(session: Session, source: _Source, way: Way, volume: str, *, ours: boo
         assert source.container is not None
         network = network_name(source.project)
         # By its address: on an engine that had been killed, its name once led to where nobody listened.
-        address = source.container.addresses[network]
+        address = source.container.addresses.get(network)
+        if address is None:
+            raise OperationError(
+                f"{source.container.name} is not on the network {network}",
+                code="off_network",
+                hint="`devenv up` mends that; take it off the network no more by hand",
+            )
         donor = capture.Donor(_server(session, source), address, network, ours)
         flags = mysql.server_flags(session.settings)
         capture.clone(session.engine, source.image, flags, donor, worker, volume)

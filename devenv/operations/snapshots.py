@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.database import capture
@@ -22,9 +23,8 @@ from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, measure
 from devenv.operations.reset_db import project_on
-from devenv.operations.switch import start_successor, switch
+from devenv.operations.switch import started_successor, switch
 from devenv.project import database_volume
-from devenv.render.compose import MARK
 from devenv.services import mysql
 
 if TYPE_CHECKING:
@@ -112,20 +112,19 @@ def restore(session: Session, reference: str) -> RestoreResult:
     with exclusive(session) as turn:
         info, observed, memory = turn.info, turn.observed, turn.memory
         snapshot = resolve(_store(session).all(), reference, session.identity.project)
-        project = project_on(session, info, observed, memory, next_generation(session, observed))
+        generation = next_generation(session)
+        project = project_on(session, info, observed, memory, generation)
         images = obtain(session, project, memory, {mysql.IMAGE})
         ready_pool(session, observed)
         upgrades = _check_version(session, snapshot, images["database"])
         text = session.render(project, images, info)
         discarded = measure(session, observed, memory)
         driver = _branch(session, project, snapshot, images["database"], upgrades=upgrades)
-        generation = next_generation(session, observed)
-        successor = start_successor(session, observed, project)
-        remember_branch(session, generation, snapshot.key)
-        session.workspace.write_compose_file(text, MARK)
-        running = switch(session, observed, project, successor)
+        remember = partial(remember_branch, session, generation, snapshot.key, text)
+        with started_successor(session, observed, project, images[mysql.IMAGE]) as successor:
+            running = switch(session, observed, project, successor, remember)
         seconds = time.monotonic() - begun
-        forget_older(session, observed)
+        forget_older(session)
     return RestoreResult(
         name=snapshot.name,
         key=snapshot.key,

@@ -86,7 +86,7 @@ def _prepare(session: Session, info: EngineInfo, images: Mapping[str, Obtained])
         return
     session.events.emit(Event("spare", Status.WORKING, "starting", phase=Phase.SPARE))
     discard_spare(session, observed)
-    generation = next_generation(session, observed)
+    generation = next_generation(session)
     ports = session.workspace.recall().ports
     project = session.project(ports, generation, info)
     make_branch(session, store, project, snapshot)

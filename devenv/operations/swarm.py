@@ -14,7 +14,7 @@ from devenv.errors import OperationError, RefusedError, ServiceFailedError, Usag
 from devenv.events import Event, Status
 from devenv.operations import lifecycle
 from devenv.operations.data import branch_seed, remember_branch
-from devenv.operations.generations import next_generation, recover_generation
+from devenv.operations.generations import next_generation, recover_memory
 from devenv.operations.images import obtain
 from devenv.operations.inside import matching
 from devenv.operations.up import seed_cause
@@ -161,12 +161,12 @@ def down(session: Session, swarm: Swarm, *, volumes: bool = False, confirmed: bo
 def _seeded(session: Session, info: EngineInfo, options: UpOptions) -> tuple[Project, Mapping[str, Obtained]]:
     """The project with its data on the manager, and its images there; missing ones are made."""
     observed = session.observe()
-    memory = recover_generation(session, observed)
+    memory = recover_memory(session, observed)
     ports = _ports(session, observed, memory)
     project = session.project(ports, memory.generation, info)
     seed = seed_cause(observed, memory, project)
     if seed is not None:
-        project = session.project(ports, next_generation(session, observed), info)
+        project = session.project(ports, next_generation(session), info)
     images = obtain(session, project, memory, rebuild=options.rebuild)
     session.workspace.remember(project=session.identity.project, ports=ports)
     if seed is not None:

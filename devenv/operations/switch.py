@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from devenv.database.ready import listening_for_the_end, wait_for_greeting
+from devenv.errors import OperationError
 from devenv.events import Event, Status
 from devenv.operations.ahead import nothing
 from devenv.project import successor_name
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from devenv.engine.observed import ObservedContainer, ObservedState
+    from devenv.images.obtain import Obtained
     from devenv.model import Project
     from devenv.operations.session import Session
 
 GREETING_SECONDS = 60
+LOG_LINES = 20
 
 
-def start_successor(session: Session, observed: ObservedState, project: Project) -> str | None:
+@contextmanager
+def started_successor(
+    session: Session, observed: ObservedState, project: Project, image: Obtained | None = None
+) -> Iterator[str | None]:
     """Start a copy of the running database's container on the project's volume, beside it; the copy's name.
 
-    The old server goes on, on its own data: killed or failed here, nothing has changed. None where the database
-    does not run, or runs on that volume already.
+    It is of the image that made the data, where that is given: `devenv.yaml` may name another since the last `up`.
+
+    The old server goes on, on its own data, until the block switches; where that fails the copy goes, and nothing
+    has changed. None where the database does not run, or runs on that volume already.
     """
     current, volume = observed.running(mysql.NAME), project.volume(mysql.VOLUME).name
     if current is None or current.volumes.get(mysql.DATA_DIRECTORY) == volume:
-        return None
+        yield None
+        return
     session.events.emit(Event(mysql.NAME, Status.WORKING, "starting on the other data"))
     name = successor_name(project.name)
-    session.engine.duplicate_container(current.id, name, {current.volumes[mysql.DATA_DIRECTORY]: volume})
-    return name
+    other = image.reference if image is not None and image.id != current.image_id else None
+    volumes = {current.volumes[mysql.DATA_DIRECTORY]: volume}
+    session.engine.duplicate_container(current.id, name, volumes, other)
+    try:
+        yield name
+    except BaseException:
+        session.engine.remove_container(name)
+        raise
 
 
 def switch(
@@ -42,15 +57,21 @@ def switch(
     observed: ObservedState,
     project: Project,
     successor: str | None,
+    remember: Callable[[], object],
     meanwhile: Callable[[], None] = nothing,
 ) -> bool:
     """Let the database run on the project's volume; False where it does not run, and will when it starts.
 
-    The successor, the spare or what `start_successor` gave, takes the place of the running container, and nothing
-    else changes, so that backend and taskrunner reconnect. The old server is killed, not stopped: what it would still write belongs to data that are put
-    aside as they were at its last commit. `meanwhile` is called while the new one gets ready.
+    The successor, the spare or what `started_successor` gave, takes the place of the running container, and nothing
+    else changes, so that backend and taskrunner reconnect. One that has ended already is refused; else `remember`
+    is called, from which there is no return. The old server is killed, not stopped: what it would still write
+    belongs to data that are put aside as they were at its last commit. `meanwhile` is called while the new one gets
+    ready.
     """
     current, volume = observed.running(mysql.NAME), project.volume(mysql.VOLUME).name
+    if successor is not None:
+        _refuse_ended(session, successor)
+    remember()
     for container in observed.of(mysql.NAME):
         old = container.volumes.get(mysql.DATA_DIRECTORY, "")
         if not container.is_running and old != volume:
@@ -63,6 +84,17 @@ def switch(
         return False
     wait_until_answers(session, project, current)
     return True
+
+
+def _refuse_ended(session: Session, successor: str) -> None:
+    state = session.engine.container_state(successor)
+    if state != "running":
+        raise OperationError(
+            f"the database server ended on the other data (its container is {state or 'gone'})",
+            code="server_ended",
+            evidence=session.engine.container_logs(successor, LOG_LINES) if state else (),
+            hint="the data in use are those before; look at the last lines of its log above",
+        )
 
 
 def _listening(

@@ -21,7 +21,7 @@ from devenv.database.snapshots import DATA, ROOT, Snapshot, SnapshotStore
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
-from devenv.operations.generations import recover_generation
+from devenv.operations.generations import recover_memory
 from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
@@ -136,7 +136,7 @@ def open_store(session: Session) -> tuple[SnapshotStore, Obtained]:
     session.workspace.prepare()
     with session.workspace.locked(session.events):
         observed = session.observe()
-        memory = recover_generation(session, observed)
+        memory = recover_memory(session, observed)
         project = project_on(session, info, observed, memory, memory.generation)
         image = obtain(session, project, memory, {mysql.IMAGE})["database"]
         ready_pool(session, observed)

@@ -14,7 +14,7 @@ from devenv.operations.ahead import nothing, start_ahead
 from devenv.operations.balancer import write_files
 from devenv.operations.data import branch_seed, initialise_ahead, is_prepared, remember_branch
 from devenv.operations.failures import explained
-from devenv.operations.generations import generation_in_use, next_generation, recover_generation
+from devenv.operations.generations import generation_in_use, next_generation, recover_memory
 from devenv.operations.images import obtain, seed_services
 from devenv.operations.leftovers import remove_helpers
 from devenv.operations.mountpoints import prepare_mountpoints
@@ -67,6 +67,9 @@ def _up(session: Session, options: UpOptions, recorder: Recorder) -> UpResult:
     if session.shape is not None:
         session.workspace.make_secret_key()
     with session.workspace.locked(session.events):
+        # Compose would take some for replicas too many, and choose by itself which of them go; one that a kill left
+        # half in the database's place holds its port.
+        remove_helpers(session)
         desired = _Desired.of(session, info, options, recorder)
         if session.shape is not None:
             write_files(session, desired.project)
@@ -167,7 +170,7 @@ class _Desired:
     @classmethod
     def of(cls, session: Session, info: EngineInfo, options: UpOptions, recorder: Recorder) -> _Desired:
         observed = session.observe()
-        memory = recover_generation(session, observed)
+        memory = recover_memory(session, observed)
         ports = session.choose_ports(observed, memory)
         _tell_moved(session, ports, memory)
         chosen = {choice.key: choice.port for choice in ports}
@@ -175,7 +178,7 @@ class _Desired:
         names = {service.name for service in _selected(project, options.services)}
         seed = seed_cause(observed, memory, project) if mysql.NAME in names else None
         if seed is not None:
-            project = session.project(chosen, next_generation(session, observed), info)
+            project = session.project(chosen, next_generation(session), info)
             names |= {one.name for one in seed_services(session, project)}
         wanted = {service.image for service in project.services if service.name in names}
         services = recorder.services = _selected(project, options.services)
@@ -209,8 +212,6 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
         file_changed=file_changed,
     )
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
-    # Compose would take some for replicas too many, and choose by itself which of them go.
-    remove_helpers(session)
     if desired.seed is not None:
         ahead = nothing
         if not is_prepared(session, desired.images):

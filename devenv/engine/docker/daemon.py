@@ -221,15 +221,17 @@ class Daemon(Volumes):
             self.remove_container(container_id)
             return self._create(old["Name"].lstrip("/"), config)
 
-    def duplicate_container(self, container_id: str, name: str, volumes: Mapping[str, str]) -> str:
-        """Run another container like one, with other volumes (new name by old); its id.
+    def duplicate_container(
+        self, container_id: str, name: str, volumes: Mapping[str, str], image: str | None = None
+    ) -> str:
+        """Run another container like one, with other volumes (new name by old) and perhaps of another image; its id.
 
         It is on no network and publishes nothing yet. Compose takes it for the service's next replica. One that
         does not start is removed.
         """
         with translated(f"run {name}"):
             old = self._inspect(container_id)
-            config = copied(old, self._image_of(old), volumes, NO_NETWORK)
+            config = copied(old, image or self._image_of(old), volumes, NO_NETWORK)
             number = int(old["Config"]["Labels"].get(COMPOSE_NUMBER, 1)) + 1
             config["Labels"] = {**old["Config"]["Labels"], COMPOSE_NUMBER: str(number)}
             return self._run(name, config)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.errors import OperationError, SeedError, ServiceFailedError
+from devenv.errors import OperationError, RefusedError, SeedError, ServiceFailedError
+from devenv.operations import reset_db as reset_module
 from devenv.operations.present import Discarded
 from devenv.operations.reset_db import ResetResult, UndoResult, reset_db, undo
-from tests.fakes import unhealthy
+from devenv.operations.snapshots import restore
+from tests.fakes import Turn, unhealthy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.clock import Clock
     from tests.shop import Shop
 
@@ -332,3 +337,115 @@ def test_undo_of_a_database_that_does_not_run(shop: Shop) -> None:
     assert not back(shop).running
     assert branch(shop) == "shop_database_1"
     assert shop.engine.called("start") == []
+
+
+def lose_memory(shop: Shop) -> None:
+    """As `git clean` does, while no container tells which data were in use."""
+    shop.project.run("down").ok()
+    shutil.rmtree(shop.root / ".devenv")
+    shop.engine.calls.clear()
+
+
+@pytest.mark.parametrize("way", ["reset", "restore", "up"])
+def test_where_the_memory_was_lost_all_data_stay_and_undo_knows_them(shop: Shop, way: str) -> None:
+    shop.engine.answer(r"SELECT VERSION\(\)", "8.4.3\n")
+    shop.up()
+    reset(shop)
+    reset(shop)
+    key = shop.project.memory["snapshot"]
+    lose_memory(shop)
+    if way == "reset":
+        assert reset(shop).volume == "shop_database_4"
+    elif way == "restore":
+        assert restore(shop.session(), key).volume == "shop_database_4"
+    shop.up()
+    assert branch(shop) == "shop_database_4"
+    assert volumes(shop) == {f"shop_database_{number}" for number in (1, 2, 3, 4)}
+    assert shop.project.memory["former"] == [[3, key], [2, key], [1, key]]
+    assert back(shop).volume == "shop_database_3"
+
+
+def test_where_it_was_lost_beside_a_running_database_nothing_is_built_over(shop: Shop) -> None:
+    shop.up()
+    reset(shop)
+    back(shop)
+    (shop.root / ".devenv/environment.json").write_text("{", encoding="utf-8")
+    assert reset(shop).volume == "shop_database_3"
+    assert [number for number, _ in shop.project.memory["former"]] == [1, 2]
+    assert volumes(shop) == {"shop_database_1", "shop_database_2", "shop_database_3"}
+
+
+def test_a_volume_that_nobody_knows_is_left_for_gc(shop: Shop) -> None:
+    shop.configure("database: {", "database: {undo: {keep: 1}, ")
+    shop.up()
+    shop.engine.create_volume("shop_database_9", shop.engine.volume_labels["shop_database_1"])
+    reset(shop)
+    reset(shop)
+    assert volumes(shop) == {"shop_database_2", "shop_database_3", "shop_database_9"}
+
+
+def test_former_data_that_a_killed_reset_did_not_remove_go_with_the_next(shop: Shop) -> None:
+    shop.configure("database: {", "database: {undo: {keep: 1}, ")
+    shop.up()
+    reset(shop)
+    shop.engine.failures.append(("remove volume shop_database_1", OperationError("killed")))
+    with pytest.raises(OperationError):
+        reset(shop)
+    shop.engine.failures.clear()
+    reset(shop)
+    assert volumes(shop) == {"shop_database_3", "shop_database_4"}
+
+
+@pytest.mark.parametrize("way", [reset, back])
+def test_a_server_that_ends_at_once_changes_nothing(
+    shop: Shop, way: Callable[[Shop], ResetResult | UndoResult]
+) -> None:
+    shop.up()
+    reset(shop)
+    before, memory = shop.ids, shop.project.memory
+    shop.engine.scripts["databasemaster"] = [Turn("unhealthy", "restarting", 1)]
+    shop.engine.written.append((SUCCESSOR, "[ERROR] chown: No space left on device"))
+    with pytest.raises(OperationError) as caught:
+        way(shop)
+    assert (caught.value.code, caught.value.evidence) == (
+        "server_ended",
+        ("[ERROR] chown: No space left on device",),
+    )
+    assert shop.ids == before
+    assert shop.project.memory == memory
+
+
+def test_a_question_that_fails_leaves_no_server_beside_the_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OperationError("the server does not answer", code="engine_refused")
+
+    shop.up()
+    before = shop.ids
+    monkeypatch.setattr(reset_module, "measure", fail)
+    with pytest.raises(OperationError):
+        reset(shop)
+    assert shop.ids == before
+
+
+@pytest.mark.parametrize("way", [reset, back])
+def test_a_compose_file_that_is_not_ours_is_refused_before_anything_is_done(
+    shop: Shop, way: Callable[[Shop], ResetResult | UndoResult]
+) -> None:
+    shop.up()
+    reset(shop)
+    before, memory = shop.ids, shop.project.memory
+    shop.project.write(".devenv/compose.yaml", "services: {}\n")
+    shop.engine.calls.clear()
+    with pytest.raises(RefusedError):
+        way(shop)
+    assert (shop.ids, shop.project.memory, shop.engine.changes) == (before, memory, [])
+
+
+def test_another_image_in_the_settings_is_that_of_the_new_server(shop: Shop) -> None:
+    shop.up()
+    shop.configure("database: {", "database: {image: 'mysql:9', ")
+    shop.engine.add_image("mysql:9")
+    reset(shop)
+    assert shop.engine.containers[DATABASE].image == "mysql:9"

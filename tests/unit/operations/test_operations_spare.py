@@ -8,11 +8,12 @@ import pytest
 
 from devenv.engine.api import ContainerRequest
 from devenv.errors import OperationError
+from devenv.operations import session as operations_session
 from devenv.operations.gc import gc
 from devenv.operations.present import Discarded
 from devenv.operations.reset_db import ResetResult, reset_db, undo
 from devenv.operations.snapshots import restore
-from devenv.project import spare_name
+from devenv.project import spare_name, successor_name
 
 if TYPE_CHECKING:
     from tests.shop import Shop
@@ -154,3 +155,38 @@ def test_a_switch_ends_the_server_of_an_import_that_was_killed(spared: Shop) -> 
     spared.engine.run_container(request)
     assert reset_db(spared.session()).from_spare
     assert "shop-database-successor" not in spared.engine.containers
+
+
+class Killed(BaseException):
+    """What ends a command at once."""
+
+
+def test_a_spare_that_a_killed_reset_was_to_switch_to_goes_with_the_next_command(shop: Shop) -> None:
+    shop.up()
+    reset(shop, spare=True)
+    shop.engine.failures.append(("substitute", Killed()))
+    with pytest.raises(Killed):
+        reset(shop)
+    shop.engine.failures.clear()
+    assert SPARE in shop.engine.containers
+    assert reset(shop).volume == "shop_database_4"
+    assert SPARE not in shop.engine.containers
+    for generation in (5, 6, 7):
+        assert reset(shop).volume == f"shop_database_{generation}"
+
+
+def test_a_port_that_a_killed_reset_gave_to_the_new_server_stays_the_databases(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.up()
+    port = shop.engine.containers[DATABASE].ports[3306]
+    copy = successor_name("shop")
+    shop.engine.duplicate_container(DATABASE, copy, {"shop_database_1": "shop_database_2"})
+    shop.engine.remove_container(DATABASE)
+
+    def holder_of(asked: int, *_: object) -> str | None:
+        return "docker-proxy" if asked == port and copy in shop.engine.containers else None
+
+    monkeypatch.setattr(operations_session, "holder_of", holder_of)
+    result = shop.up()
+    assert {choice.port for choice in result.ports if choice.key == "database.port"} == {port}
