@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.blame import SECTIONS
 from devenv.model import Condition
+from devenv.services.pods import role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +26,7 @@ JOB_WORDS = re.compile(
     r"|(?:npm|yarn|pnpm)(?: run)? build|npm (?:ci|install)|webpack(?! serve)|vite build)\b"
 )
 """Commands that do something and end."""
+SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 OPERATORS = frozenset({"||", "&&", "|", ";", ">", ">>"})
 ASKED_PORT = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0)[: ](\d{2,5})\b")
 UNITS: Mapping[str, float] = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
@@ -61,7 +63,8 @@ def lint(project: Project, document: Document, ended: Collection[str] = ()) -> t
         place = document.written_position_of(advice.path)
         return "local" in place.file, place.line, place.column
 
-    return tuple(sorted(found, key=order))
+    # Of production's pods each has the same settings.
+    return tuple(sorted(dict.fromkeys(found), key=order))
 
 
 def _looks_like_a_job(service: Service) -> bool:
@@ -75,7 +78,7 @@ def _looks_like_a_job(service: Service) -> bool:
 def _own_probe(service: Service) -> Iterator[Advice]:
     """What the settings of a service of ours can get wrong."""
     if service.healthcheck is not None:
-        yield from _slow((SECTIONS[service.name], "healthcheck"), service.healthcheck.interval)
+        yield from _slow((SECTIONS[role_of(service.name)], "healthcheck"), service.healthcheck.interval)
 
 
 def _slow(path: KeyPath, interval: float) -> Iterator[Advice]:
@@ -220,6 +223,26 @@ def _job(
         )
 
 
+def _stop(
+    service: Service, raw: Mapping[str, Any], project: Project, jobs: Collection[str]
+) -> Iterator[Advice]:
+    """The first process of a container is ended by SIGTERM only if it says what it does then: a shell never does."""
+    del project
+    command = raw.get("entrypoint") or raw.get("command") or ""
+    words = list(map(str, command)) if isinstance(command, list) else str(command).split()
+    text = " ".join(words)
+    is_shell = (
+        bool(words) and words[0].rpartition("/")[2] in SHELLS and not re.search(r"\b(?:exec|trap)\b", text)
+    )
+    if is_shell and service.name not in jobs and not raw.get("init") and "stop_grace_period" not in raw:
+        yield Advice(
+            "slow_stop",
+            ("services", service.name, "entrypoint" if raw.get("entrypoint") else "command"),
+            "a shell as a container's first process does not end when it is told to: `devenv down` waits 10 s for it",
+            "`init: true`, or `exec` before the program in the shell's line",
+        )
+
+
 def _names_and_ports(
     service: Service, raw: Mapping[str, Any], project: Project, jobs: Collection[str]
 ) -> Iterator[Advice]:
@@ -260,6 +283,7 @@ RULES: tuple[Callable[[Service, Mapping[str, Any], Project, Collection[str]], It
     _probe,
     _dependencies,
     _job,
+    _stop,
     _names_and_ports,
 )
 """Each looks at one service of the user's own, its definition in Compose's words, the project and its jobs."""

@@ -209,7 +209,7 @@ class FakeEngine:
     written: list[tuple[str, str]] = field(default_factory=list)
     """Log lines in their order: service or container, and text."""
     calls: list[str] = field(default_factory=list)
-    patience: dict[str, int] = field(default_factory=dict)
+    patience: dict[str, int | None] = field(default_factory=dict)
     """How many seconds a container had to stop when it was restarted, by name."""
     executed: list[Execution] = field(default_factory=list)
     built: list[BuildRequest] = field(default_factory=list)
@@ -471,7 +471,7 @@ class FakeEngine:
             if self.volume_options.get(volume, {}).get("device", "").startswith(NOWHERE):
                 raise OperationError(f"cannot run {name}: no such folder", code="engine_refused")
 
-    def restart_container(self, container_id: str, timeout: int) -> None:
+    def restart_container(self, container_id: str, timeout: int | None) -> None:
         container = self._container(container_id, "restart")
         self.patience[container.name] = timeout
         self._called(f"restart {container.name}")

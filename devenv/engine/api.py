@@ -173,8 +173,8 @@ class Engine(Protocol):
         One that an engine was starting when it died is made anew, as it was, and gets another id.
         """
 
-    def restart_container(self, container_id: str, timeout: int) -> None:
-        """Stop within `timeout` seconds and start again."""
+    def restart_container(self, container_id: str, timeout: int | None) -> None:
+        """Stop within `timeout` seconds, None for those it was made with, and start again."""
 
     def remove_container(self, name_or_id: str, *, anonymous_volumes: bool = True) -> None:
         """Kill and remove it, and its anonymous volumes; nothing happens where it does not exist."""

@@ -16,17 +16,22 @@ def refuse_foreign_server(session: Session) -> None:
 
     Whoever points it elsewhere works on somebody else's data, and would take a reset here for one there.
     """
-    host = session.settings.backend.environment.get("DB_HOST")
     own = (mysql.NAME, *session.settings.database.aliases)
-    if host is None or host in {*own, "database"}:
-        return
-    raise session.located(
-        RefusedError(
-            f"backend.environment.DB_HOST: expected {' or '.join(own)}, found {host}, a server that devenv did not start",
-            hint=f"set DB_HOST to {own[-1]} in devenv.yaml or devenv.local.yaml to work on the database here",
-            detail={"host": host},
-        ),
-        "backend",
-        "environment",
-        "DB_HOST",
-    )
+    for section, given in (
+        ("backend", session.settings.backend.environment),
+        ("taskrunner", session.settings.taskrunner.environment),
+    ):
+        host = given.get("DB_HOST")
+        if host is None or host in {*own, "database"}:
+            continue
+        raise session.located(
+            RefusedError(
+                f"{section}.environment.DB_HOST: expected {' or '.join(own)}, found {host}, "
+                "a server that devenv did not start",
+                hint=f"set DB_HOST to {own[-1]} in devenv.yaml or devenv.local.yaml to work on the database here",
+                detail={"host": host},
+            ),
+            section,
+            "environment",
+            "DB_HOST",
+        )

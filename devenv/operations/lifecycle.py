@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from devenv.model import Project, Service
     from devenv.operations.session import Session
 
-RESTART_SECONDS = 10
 TOGETHER = frozenset({frontend.NAME, backend.NAME, taskrunner.NAME})
 """They stop at once: none loses anything by the end of another, and the database waits for all of them."""
 ENDED = frozenset({"created", "exited", "dead"})
@@ -163,11 +162,10 @@ def restart(session: Session, names: tuple[str, ...]) -> ServicesResult:
         observed = session.observe()
         chosen = check_names(observed, names)
         project = _present(session, info)
-        grace = {service.name: service.stop_grace_period for service in project.services}
         for name in chosen:
             session.events.emit(Event(name, Status.WORKING, "restarting"))
             for container in observed.of(name):
-                session.engine.restart_container(container.id, round(grace.get(name, RESTART_SECONDS)))
+                session.engine.restart_container(container.id, None)
         services = tuple(service for service in project.services if service.name in chosen)
         from devenv.operations.wait import DEFAULT_TIMEOUT, Ascent  # noqa: PLC0415 - not for `down`
 
@@ -198,7 +196,7 @@ def restart_rolling(session: Session, names: tuple[str, ...]) -> ServicesResult:
         def again(services: tuple[Service, ...]) -> None:
             for service in services:
                 for container in observed.of(service.name) if service.name in chosen else ():
-                    session.engine.restart_container(container.id, RESTART_SECONDS)
+                    session.engine.restart_container(container.id, None)
 
         pods = sorted({one.pod for one in project.services if one.pod and one.name in chosen})
         from devenv.operations.rolling import Roll  # noqa: PLC0415 - likewise

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from devenv.images.obtain import Obtained
     from devenv.operations.session import Session
 
-FORMAT = 2
+FORMAT = 3
 _DATA = re.compile(r"_database_\d+|devenv\.generation: '\d+'")
 """What differs in the generated file when only the data are others."""
 
@@ -148,7 +148,8 @@ def _has_nothing_to_do(
     has_database = mysql.NAME in steady.project.service_names
     if has_database and volume not in {one.name for one in observed.volumes}:
         return False
-    if observed.successor is not None or (steady.spare and observed.spare is None):
+    has_leftover = observed.spare is not None and not memory.spare
+    if observed.successor is not None or has_leftover or (steady.spare and observed.spare is None):
         return False
     if not images.keys() >= set(steady.references.values()):
         return False
@@ -189,6 +190,7 @@ def _written(service: Service) -> dict[str, Any]:
         "replicas": service.replicas,
         "ports": [asdict(port) for port in service.ports],
         "raw": service.raw is not None,
+        "job": service.job,
         "questions": [asdict(question) for question in check.questions] if check else [],
     }
 
@@ -201,6 +203,7 @@ def _read(kept: Mapping[str, Any]) -> Service:
         replicas=kept["replicas"],
         ports=tuple(PublishedPort(**port) for port in kept["ports"]),
         raw={} if kept["raw"] else None,
+        job=kept["job"],
         healthcheck=Healthcheck((), questions=questions) if questions else None,
     )
 

@@ -229,19 +229,16 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
         tell("")
         session.engine.create(session.workspace.compose_file, names, tell)
         session.events.emit(Event("containers", Status.DONE, "created"))
-    for step in plan.steps:
-        if step.action == "restart":
-            _restart_unhealthy(session, desired.observed)
-            break
-    return plan
-
-
-def _restart_unhealthy(session: Session, observed: ObservedState) -> None:
-    for container in observed.containers:
-        if container.is_unhealthy:
+    restarted = {step.resource for step in plan.steps if step.action == "restart"}
+    for container in desired.observed.containers:
+        if (
+            container.is_unhealthy
+            and {container.service, f"{container.service} {container.number}"} & restarted
+        ):
             text = "restarting: it is unhealthy"
             session.events.emit(Event(container.service, Status.WORKING, text, phase=Phase.START))
-            session.engine.restart_container(container.id, 10)
+            session.engine.restart_container(container.id, None)
+    return plan
 
 
 def _teller(session: Session) -> LineSink:

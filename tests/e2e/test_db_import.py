@@ -360,16 +360,18 @@ def test_branches_and_prompt(database: Stack) -> None:
     assert (done.returncode, done.stdout.decode().strip()) == (0, "app")
 
 
-def test_data_of_a_server_elsewhere_are_not_touched(database: Stack) -> None:
+@pytest.mark.parametrize("section", ["backend", "taskrunner"])
+def test_data_of_a_server_elsewhere_are_not_touched(database: Stack, section: str) -> None:
     dump = database.write("dumps/maria.sql", MARIADB)
     before = state(database)
     settings = {"environment": {"DB_HOST": "production.example.com", "DB_USER": "root", "DB_PWD": "toor"}}
     database.configure(
-        database={"seed": ["fixtures/small.sql"], "databases": ["app", "other"]}, backend=settings
+        database={"seed": ["fixtures/small.sql"], "databases": ["app", "other"]}, **{section: settings}
     )
     for command in (("db", "import", str(dump)), ("reset-db",), ("undo",)):
         outcome = database.run(*command, "--json")
         assert outcome.code == 6
+        assert f"{section}.environment.DB_HOST" in outcome.error["message"]
         assert "production.example.com" in outcome.error["message"]
     database.configure(database={"seed": ["fixtures/small.sql"], "databases": ["app", "other"]})
     assert state(database) == before

@@ -9,6 +9,7 @@ import pytest
 from devenv.config.document import Document
 from devenv.config.source import load_document
 from devenv.lint import lint, seconds
+from devenv.services.pods import Shape
 from tests.samples import project
 
 if TYPE_CHECKING:
@@ -156,6 +157,31 @@ def test_a_job_that_nothing_marks_as_one(job: dict[str, Any], found: list[Any]) 
 )
 def test_names_and_addresses_that_get_in_the_way(section: dict[str, Any], found: list[Any]) -> None:
     assert of(section) == found
+
+
+@pytest.mark.parametrize(
+    ("section", "found"),
+    [
+        ({"command": "sh -c 'while true; do work; sleep 5; done'"}, [("slow_stop", ("command",))]),
+        ({"command": ["/bin/bash", "-c", "node server.js"]}, [("slow_stop", ("command",))]),
+        ({"entrypoint": ["sh", "-c"], "command": ["serve"]}, [("slow_stop", ("entrypoint",))]),
+        ({"command": "sh -c 'serve'", "init": True}, []),
+        ({"command": "sh -c 'serve'", "stop_grace_period": "1s"}, []),
+        ({"command": "sh -c 'exec serve'"}, []),
+        ({"command": "sh -c 'trap stop TERM; serve'"}, []),
+        ({"command": "sh -c 'work'", "restart": "no"}, []),
+        ({"command": "nginx"}, []),
+    ],
+)
+def test_a_shell_that_does_not_end_when_it_is_told_to(section: dict[str, Any], found: list[Any]) -> None:
+    assert of(section) == found
+
+
+@pytest.mark.parametrize("pods", [1, 3])
+def test_pods_have_their_settings_once(pods: int) -> None:
+    sections: dict[str, Any] = {"backend": {"healthcheck": {"interval": 30}}}
+    found = lint(project(shape=Shape(pods=pods), **sections), Document(sections, {}))
+    assert [one.path for one in found] == [("backend", "healthcheck", "interval")]
 
 
 def test_our_own_services_as_they_are_configured() -> None:

@@ -116,8 +116,8 @@ class Daemon(Volumes):
             finally:
                 self._before_start.pop(container_id, None)
 
-    def restart_container(self, container_id: str, timeout: int) -> None:
-        """Stop within `timeout` seconds and start again."""
+    def restart_container(self, container_id: str, timeout: int | None) -> None:
+        """Stop within `timeout` seconds, None for those it was made with, and start again."""
         with translated("restart a container"):
             self._end(container_id, "restart", timeout)
 

@@ -13,7 +13,8 @@ from devenv.cli import quick
 from devenv.cli.quick import Line, read
 from devenv.environments.lock import wait_lock
 from devenv.model import Label
-from tests.fakes import moved, unhealthy
+from devenv.project import spare_name
+from tests.fakes import exited, moved, unhealthy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,23 @@ CHANGES: dict[str, Callable[[Shop], object]] = {
     "the environment's ports": lambda shop: shop.session().workspace.remember(ports={}),
     "what was kept is damaged": lambda shop: shop.project.write(".devenv/steady.json", "{}"),
 }
+
+
+def test_a_job_that_is_done_is_no_reason_for_the_long_way(shop: Shop, answered: list[str]) -> None:
+    shop.add('services: {load: {image: busybox, restart: "no"}}')
+    shop.engine.add_image("busybox")
+    shop.engine.scripts["load"] = [exited(0)]
+    shop.run("up").ok()
+    shop.run("up").ok()
+    assert answered == ["up"]
+
+
+def test_a_spare_that_a_killed_reset_left_is_one(shop: Shop, answered: list[str]) -> None:
+    shop.up()
+    shop.engine.duplicate_container(DATABASE, spare_name("shop"), {})
+    shop.run("up").ok()
+    assert answered == []
+    assert spare_name("shop") not in shop.engine.containers
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -215,6 +215,15 @@ def test_an_unhealthy_container_is_restarted(shop: Shop) -> None:
     assert "working frontend: restarting: it is unhealthy" in shop.sink.lines
 
 
+def test_only_what_was_asked_for_is_restarted_and_the_database_ends_in_its_own_time(shop: Shop) -> None:
+    shop.up()
+    for name in ("frontend", "databasemaster"):
+        shop.engine.turn(f"shop-{name}-1", unhealthy())
+    shop.up("databasemaster")
+    assert shop.engine.changes == ["restart shop-databasemaster-1"]
+    assert shop.engine.patience == {"shop-databasemaster-1": None}
+
+
 def test_replicas_come_and_go(shop: Shop) -> None:
     def workers() -> list[str]:
         return [name for name in shop.engine.containers if "taskrunner" in name]
