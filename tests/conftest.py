@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from typer.utils import get_params_from_function
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parent
 WITH_ENGINE = ("contract", "e2e")
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def needs_engine(path: Path) -> bool:

@@ -63,7 +63,7 @@ def test_what_would_change_something_else_is_left_to_the_user(text: str) -> None
     assert caught.value.hint == "write it yourself: database.image: mysql:8.0"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(value=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn", "Co", "Zl", "Zp"))))
 def test_any_value_is_read_back_as_itself_or_refused(value: str) -> None:
     reference = (REPOSITORY / "devenv.yaml").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from devenv.config.source import load_document
 from devenv.config.variables import UNUSABLE, VariableError, interpolate, parse_env_file
 from devenv.errors import ConfigError
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=40, database=None,
+QUICK = settings(derandomize=True, max_examples=40, database=None,
                  suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 DEFAULTS = Defaults("folder", ("./a:/b",), ("x.sql", {"run": "y"}), "compose/backend", "compose/frontend")
 

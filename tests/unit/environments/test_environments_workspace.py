@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_forgotten(raw: dict[str, Any], found: Memory) -> N
     assert Memory.of(raw) == found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(list(asdict(Memory()))), JSON))
 def test_no_memory_is_too_damaged(raw: dict[str, Any]) -> None:
     memory = Memory.of(raw)

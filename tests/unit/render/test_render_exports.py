@@ -70,7 +70,7 @@ def test_reading_back_is_lossless(case: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(value=TEXT, words=WORDS)
 def test_any_text_comes_back_as_it_was(target: str, value: str, words: list[str]) -> None:
     shop = released()
