@@ -154,6 +154,7 @@ def build_snapshot(engine: Engine, store: SnapshotStore, request: SeedRequest, e
             created=request.created,
             origin=Origin.SEED if request.steps else Origin.EMPTY,
             inputs=request.inputs,
+            parent=request.base.key if request.base else None,
         )
     )
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import re
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 from devenv.errors import SeedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from devenv.config.settings import SeedCommand, SeedFile
@@ -20,7 +22,12 @@ FORMAT = 1
 """Part of every key: raised when the same inputs would give other data."""
 STEP = "step "
 MIGRATION = "migration:"
-"""How the names of inputs begin that are a step, with its number, or a file with a migration."""
+FIXTURE = "fixture:"
+"""How the names of inputs begin that are a step, with its number, or a file with a migration or a fixture."""
+RUN_IN = ": run in "
+MIGRATES = re.compile(r"\b(?:migrate|alembic upgrade|flyway|liquibase)\b")
+"""Commands that do what is new and nothing twice."""
+LOADS_FIXTURES = "loaddata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ def expand(seed: Sequence[SeedFile | SeedCommand], root: Path, database: str) ->
 
 
 def seed_inputs(
-    steps: Iterable[SeedStep],
+    steps: Collection[SeedStep],
     code: Iterable[Path],
     image: str,
     options: Sequence[str],
@@ -81,7 +88,8 @@ def seed_inputs(
 ) -> dict[str, str]:
     """All that decides what the seed's data will be, by name: the server, every step, every migration.
 
-    `image` is its content, see `Obtained`. Migrations are the `migrations/*.py` below the folders in `code`.
+    `image` is its content, see `Obtained`. Migrations are the `migrations/*.py` below the folders in `code`, and what
+    `loaddata` finds by name are the `fixtures/` there.
     `hash_of` gives the hash of a file's content, `content_hash` unless somebody remembers it.
     """
     hash_of = hash_of or content_hash
@@ -90,11 +98,27 @@ def seed_inputs(
         if isinstance(step, LoadFile):
             inputs[f"{STEP}{number}: load into {step.database}"] = hash_of(step.path)
         else:
-            inputs[f"{STEP}{number}: run in {step.service}"] = step.command
+            inputs[f"{STEP}{number}{RUN_IN}{step.service}"] = step.command
+    patterns = {MIGRATION: "**/migrations/*.py"}
+    if any(isinstance(step, RunCommand) and LOADS_FIXTURES in step.command for step in steps):
+        patterns[FIXTURE] = "**/fixtures/**/*"
     for folder in code:
-        for path in sorted(folder.glob("**/migrations/*.py")):
-            inputs[f"{MIGRATION}{path.relative_to(folder).as_posix()}"] = hash_of(path)
+        for kind, pattern in patterns.items():
+            for path in sorted(one for one in folder.glob(pattern) if one.is_file()):
+                inputs[f"{kind}{path.relative_to(folder).as_posix()}"] = hash_of(path)
     return inputs
+
+
+def ends_with_migrations(inputs: Mapping[str, str]) -> bool:
+    """Whether the steps are files and then nothing but migrations, so that more of these can be added behind them.
+
+    Another command might do twice what it did, or have seen what a later migration makes of it.
+    """
+    steps = sorted(
+        (int(name.removeprefix(STEP).partition(":")[0]), name) for name in inputs if name.startswith(STEP)
+    )
+    commands = dropwhile(lambda name: RUN_IN not in name, (name for _, name in steps))
+    return all(RUN_IN in name and MIGRATES.search(inputs[name]) for name in commands)
 
 
 def seed_key(inputs: Mapping[str, str]) -> str:

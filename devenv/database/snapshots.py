@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from devenv.database import pool
-from devenv.database.seed import MIGRATION, STEP
+from devenv.database.seed import MIGRATION, STEP, ends_with_migrations
 from devenv.engine.api import ContainerRequest
 from devenv.errors import OperationError
 from devenv.model import Label
@@ -60,6 +60,7 @@ class Key:
     CREATED = "devenv.snapshot.created"
     ORIGIN = "devenv.snapshot.origin"
     INPUTS = "devenv.snapshot.inputs"
+    PARENT = "devenv.snapshot.parent"
 
 
 class Origin(StrEnum):
@@ -75,7 +76,8 @@ class Snapshot:
     """One snapshot: what it was made from, by what, when, and how large it is.
 
     `inputs` are the parts of a seed's key, by which a later seed finds out that it only adds to this one.
-    `project` is None for a seed, which all environments share.
+    `project` is None for a seed, which all environments share. `parent` is the key of the snapshot that it goes on
+    from, None where it came from nothing or from another machine; that one may be gone.
     """
 
     key: str
@@ -87,6 +89,7 @@ class Snapshot:
     name: str | None = None
     project: str | None = None
     inputs: Mapping[str, str] | None = None
+    parent: str | None = None
 
     @property
     def volume(self) -> str:
@@ -113,6 +116,8 @@ class Snapshot:
             labels[Key.NAME] = self.name
         if self.project is not None:
             labels[Label.PROJECT] = self.project
+        if self.parent is not None:
+            labels[Key.PARENT] = self.parent
         return labels
 
     @classmethod
@@ -128,6 +133,7 @@ class Snapshot:
             name=labels.get(Key.NAME),
             project=labels.get(Label.PROJECT),
             inputs=json.loads(labels.get(Key.INPUTS, "{}")),
+            parent=labels.get(Key.PARENT),
         )
 
 
@@ -273,7 +279,7 @@ def run_worker(engine: Engine, request: ContainerRequest) -> ExecResult:
 def nearest(snapshots: Sequence[Snapshot], inputs: Mapping[str, str]) -> Snapshot | None:
     """The snapshot that a seed of these inputs can go on from: the same but for migrations and later steps.
 
-    Of several the one that has most of it already. An empty server's is one of them.
+    What comes of it is what the whole seed would give from nothing. Of several the one that has most of it already. An empty server's is one of them.
     """
     candidates = [
         snapshot
@@ -288,4 +294,10 @@ def nearest(snapshots: Sequence[Snapshot], inputs: Mapping[str, str]) -> Snapsho
 def _is_prefix(old: Mapping[str, str], new: Mapping[str, str]) -> bool:
     """Whether all of the old is in the new, and only migrations and steps are added: steps behind its last."""
     kept = all(new.get(name) == value for name, value in old.items())
-    return kept and all(name.startswith((STEP, MIGRATION)) for name in new.keys() - old.keys())
+    added = new.keys() - old.keys()
+    migrates = any(name.startswith(MIGRATION) for name in added)
+    return (
+        kept
+        and all(name.startswith((STEP, MIGRATION)) for name in added)
+        and (not migrates or ends_with_migrations(old))
+    )

@@ -55,6 +55,8 @@ class _Source:
     volume: str
     container: ObservedContainer | None
     image: str
+    snapshot: str
+    """The key of what the data began as."""
 
     @property
     def is_running(self) -> bool:
@@ -118,7 +120,7 @@ def _source(session: Session) -> _Source:
         else obtain(session, project, memory, {mysql.IMAGE})["database"].reference
     )
     ready_pool(session, observed)
-    return _Source(project, volume, container, image)
+    return _Source(project, volume, container, image, memory.snapshot)
 
 
 def _save(
@@ -150,6 +152,7 @@ def _save(
             name=name,
             project=session.identity.project,
             inputs={},
+            parent=source.snapshot or None,
         )
     )
     session.events.emit(Event("snapshot", Status.DONE, f"{name} saved as {key}"))

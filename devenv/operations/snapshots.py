@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SnapshotRow:
-    """One snapshot; `age_seconds` is None where nobody knows when it was made."""
+    """One snapshot; `age_seconds` is None where nobody knows when it was made, `parent` where it came from nothing."""
 
     name: str | None
     key: str
@@ -46,6 +46,7 @@ class SnapshotRow:
     age_seconds: float | None
     server: str
     origin: str
+    parent: str | None
     project: str | None
     used_by: tuple[Use, ...]
 
@@ -87,6 +88,7 @@ def list_snapshots(session: Session) -> tuple[SnapshotRow, ...]:
             age_seconds=age(one.created, now),
             server=one.server,
             origin=one.origin,
+            parent=one.parent,
             project=one.project,
             used_by=uses(one, volumes),
         )

@@ -11,7 +11,7 @@ from devenv.errors import SeedError
 from tests.samples import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
 MIGRATE = {"run": "python manage.py migrate", "service": "backend"}
@@ -80,7 +80,7 @@ IMAGE, FLAGS = "sha256:1", ("--a", "--b")
 
 
 def key_of(
-    steps: Iterable[SeedStep], code: Iterable[Path], image: str = IMAGE, flags: tuple[str, ...] = FLAGS
+    steps: Collection[SeedStep], code: Iterable[Path], image: str = IMAGE, flags: tuple[str, ...] = FLAGS
 ) -> str:
     return seed_key(seed_inputs(steps, code, image, flags))
 
@@ -179,3 +179,17 @@ def test_inputs_name_every_part_so_that_a_later_seed_sees_what_it_adds(
 
 def test_a_key_does_not_depend_on_the_order_of_the_inputs() -> None:
     assert seed_key({"a": "1", "b": "2"}) == seed_key({"b": "2", "a": "1"}) != seed_key({"a": "2", "b": "1"})
+
+
+def test_fixtures_count_where_a_command_loads_them(seed: tuple[SeedStep, ...], tmp_path: Path) -> None:
+    loads = (*seed, RunCommand("python manage.py loaddata demo", "backend"))
+    code = [tmp_path / "app"]
+    files(tmp_path, "app/shop/fixtures/demo.json", "app/shop/fixtures/deep/er.json")
+    without, before = key_of(seed, code), key_of(loads, code)
+    (tmp_path / "app/shop/fixtures/deep/er.json").write_text("changed")
+    assert key_of(seed, code) == without
+    assert key_of(loads, code) != before
+    assert sorted(name for name in seed_inputs(loads, code, IMAGE, FLAGS) if name.startswith("fixture:")) == [
+        "fixture:shop/fixtures/deep/er.json",
+        "fixture:shop/fixtures/demo.json",
+    ]

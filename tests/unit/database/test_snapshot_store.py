@@ -118,7 +118,8 @@ def test_room_is_asked_for_before_it_is_needed(store: SnapshotStore) -> None:
     )
 
 
-BASE = {"image": "1", "step 0": "a", "migration:one": "1"}
+FILE, MIGRATE, LATER = "step 0: load into app", "step 1: run in backend", "step 2: run in backend"
+BASE = {"image": "1", FILE: "a", MIGRATE: "python manage.py migrate", "migration:one": "1"}
 
 
 def of_inputs(inputs: dict[str, str], key: str = "a", origin: str = "seed") -> Snapshot:
@@ -129,13 +130,14 @@ def of_inputs(inputs: dict[str, str], key: str = "a", origin: str = "seed") -> S
     ("inputs", "fits"),
     [
         (BASE, True),
-        ({"image": "1", "step 0": "a"}, True),
+        ({"image": "1", FILE: "a", MIGRATE: "python manage.py migrate"}, True),
         (BASE | {"migration:one": "changed"}, False),
         (BASE | {"migration:two": "2"}, True),
         (BASE | {"migration:three": "3"}, False),
         (BASE | {"image": "2"}, False),
-        (BASE | {"step 0": "b"}, False),
-        (BASE | {"step 1": "b"}, False),
+        (BASE | {FILE: "b"}, False),
+        (BASE | {LATER: "b"}, False),
+        ({"image": "1", FILE: "a", "migration:one": "1"}, True),
         ({"image": "1", "migration:one": "1"}, True),
         ({"image": "1"}, True),
         ({}, False),
@@ -144,6 +146,24 @@ def of_inputs(inputs: dict[str, str], key: str = "a", origin: str = "seed") -> S
 def test_only_added_migrations_and_steps_let_a_seed_go_on(inputs: dict[str, str], fits: bool) -> None:
     snapshot = of_inputs(inputs)
     assert nearest((snapshot,), BASE | {"migration:two": "2"}) is (snapshot if fits else None)
+
+
+@pytest.mark.parametrize(
+    ("steps", "fits"),
+    [
+        ({LATER: "flyway migrate"}, True),
+        ({LATER: "python manage.py loaddata demo"}, False),
+        ({"step 2: load into app": "c"}, False),
+        ({MIGRATE: "make database"}, False),
+        ({f"step {number}: run in backend": "alembic upgrade head" for number in range(2, 12)}, True),
+    ],
+)
+def test_a_migration_is_added_only_behind_others(steps: dict[str, str], fits: bool) -> None:
+    """A command would do twice what it did, or have seen what the new migration makes of it."""
+    old = BASE | steps
+    snapshot = of_inputs(old)
+    assert nearest((snapshot,), old | {"migration:two": "2"}) is (snapshot if fits else None)
+    assert nearest((snapshot,), old | {"step 99: load into app": "d"}) is snapshot
 
 
 def test_the_one_with_the_most_migrations_is_the_nearest() -> None:
