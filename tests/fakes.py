@@ -193,6 +193,7 @@ class FakeEngine:
     holds the error for every call that starts with a text.
     """
 
+    is_here: bool = True
     version: str = "26.1.5"
     root_directory: str = "/var/lib/elsewhere"
     memory_bytes: int = 8 * 2**30

@@ -103,6 +103,10 @@ class News(Protocol):
 class Engine(Protocol):
     """A container engine with Compose; everything raises `DevenvError`s, never a vendor's."""
 
+    @property
+    def is_here(self) -> bool:
+        """Whether what its containers publish is reached on this machine."""
+
     def info(self) -> EngineInfo:
         """Who answers; raises EngineUnavailableError when nobody does."""
 

@@ -6,10 +6,12 @@ import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT = "unix:///var/run/docker.sock"
 
 
@@ -29,6 +31,14 @@ def endpoint(environ: Mapping[str, str]) -> str | None:
     meta = _read(folder / "contexts" / "meta" / digest / "meta.json")
     host = ((meta.get("Endpoints") or {}).get("docker") or {}).get("Host")
     return host if isinstance(host, str) else None
+
+
+def publishes_here(address: str | None) -> bool:
+    """Whether the ports that an engine's containers publish are this machine's; not of one whose address nobody knows."""
+    parts = urlsplit(address or "")
+    return parts.scheme in {"unix", "npipe"} or (
+        parts.scheme in {"tcp", "http", "https"} and (parts.hostname or "") in LOOPBACK
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:

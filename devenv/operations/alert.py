@@ -120,7 +120,7 @@ class Alert:
 
     def has_answered(self, service: Service, container: ObservedContainer) -> bool | None:
         """Whether the container answered from outside in its present run; the first call begins to ask."""
-        if not can_be_asked(service, container):
+        if not can_be_asked(self._engine, service, container):
             return None
         run = (container.id, container.started_at)
         if run not in self._asked:

@@ -54,11 +54,12 @@ def believed(
     return replace(observed, containers=containers)
 
 
-def can_be_asked(service: Service, container: ObservedContainer) -> bool:
-    """Whether there are questions to it, and none is about a port that is not published."""
+def can_be_asked(engine: Engine, service: Service, container: ObservedContainer) -> bool:
+    """Whether there are questions to it, and none is about a port that is not published, or elsewhere."""
     questions = _questions(service)
     targets = {question.target for question in questions if question.target is not None}
-    return bool(questions) and container.is_running and targets <= container.ports.keys()
+    reached = container.ports.keys() if engine.is_here else set()
+    return bool(questions) and container.is_running and targets <= reached
 
 
 def asks_for_files(service: Service) -> bool:
@@ -68,7 +69,7 @@ def asks_for_files(service: Service) -> bool:
 
 def answers(engine: Engine, service: Service, container: ObservedContainer) -> bool:
     """Whether the container answers every question to its service well now."""
-    return can_be_asked(service, container) and all(
+    return can_be_asked(engine, service, container) and all(
         _has_beaten(engine, container, question.path)
         if question.target is None
         else _answers(question, _host(service), container.ports[question.target])

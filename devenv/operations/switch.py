@@ -100,17 +100,22 @@ def _refuse_ended(session: Session, successor: str) -> None:
 def _listening(
     session: Session, container: ObservedContainer
 ) -> AbstractContextManager[Callable[[], bool] | None]:
-    port = container.ports.get(mysql.PORT)
+    port = _port(session, container)
     return nullcontext() if port is None else listening_for_the_end(session.settings.bind, port)
+
+
+def _port(session: Session, container: ObservedContainer) -> int | None:
+    """Where the database is reached on this machine, None where it is not."""
+    return container.ports.get(mysql.PORT) if session.engine.is_here else None
 
 
 def wait_until_answers(session: Session, project: Project, container: ObservedContainer) -> None:
     """Return once the database answers that was started just now; `container` is how it ran before."""
-    port = container.ports.get(mysql.PORT)
+    port = _port(session, container)
     if port is None or not wait_for_greeting(
         session.settings.bind, port, GREETING_SECONDS, lambda: _died(session)
     ):
-        # The long way, which ends with the reason: no published port, or no greeting.
+        # The long way, which ends with the reason: no published port here, or no greeting.
         from devenv.operations.wait import DEFAULT_TIMEOUT, Ascent  # noqa: PLC0415 - a reset seldom needs it
 
         service = project.service(mysql.NAME)

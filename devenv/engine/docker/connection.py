@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from devenv.engine.endpoint import endpoint
+from devenv.engine.endpoint import endpoint, publishes_here
 from devenv.engine.socket import SCHEME, SocketTransport
 from devenv.engine.transport import API_TIMEOUT, ApiError, NoAnswerError
 from devenv.errors import DevenvError, EngineUnavailableError
@@ -27,6 +27,11 @@ class Connected:
         self._sdk_only = sdk_only
 
     @cached_property
+    def is_here(self) -> bool:
+        """Whether what its containers publish is reached on this machine."""
+        return publishes_here(endpoint(os.environ))
+
+    @cached_property
     def _api(self) -> Transport:
         address = endpoint(os.environ)
         if address is not None and address.startswith(SCHEME) and not self._sdk_only:
@@ -41,7 +46,8 @@ class Connected:
         import docker
 
         with translated("connect"):
-            return docker.from_env(timeout=int(API_TIMEOUT))
+            # The user's own `ssh` knows his keys, jump hosts and names, as for the `docker` client.
+            return docker.from_env(timeout=int(API_TIMEOUT), use_ssh_client=True)
 
 
 @contextmanager

@@ -6,7 +6,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from devenv.engine.endpoint import DEFAULT, endpoint
+import pytest
+
+from devenv.engine.endpoint import DEFAULT, endpoint, publishes_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,3 +51,21 @@ def test_a_context_that_cannot_be_read_is_left_to_the_sdk(tmp_path: Path) -> Non
 def test_a_damaged_configuration_is_none(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[]")
     assert endpoint({"DOCKER_CONFIG": str(tmp_path)}) == DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        (DEFAULT, True),
+        ("unix:///home/dev/.colima/docker.sock", True),
+        ("npipe:////./pipe/docker_engine", True),
+        ("tcp://localhost:2375", True),
+        ("tcp://127.0.0.1:2376", True),
+        ("tcp://[::1]:2375", True),
+        ("tcp://build.example.com:2376", False),
+        ("ssh://dev@localhost", False),
+        (None, False),
+    ],
+)
+def test_whose_ports_are_published_on_this_machine(address: str | None, here: bool) -> None:
+    assert publishes_here(address) is here

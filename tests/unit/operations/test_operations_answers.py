@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devenv.model import Condition, Healthcheck, PublishedPort, Question, Service
-from devenv.operations.answers import answers, believed
+from devenv.operations.answers import answers, believed, can_be_asked
 from tests.fakes import FakeEngine
 from tests.samples import container, observed
 
@@ -140,3 +140,11 @@ def test_nobody_listens() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
     assert not asked([HTTP], {8000: port})
+
+
+def test_nobody_here_is_asked_for_a_container_of_an_engine_elsewhere() -> None:
+    check = Healthcheck((), questions=(HTTP,))
+    service = Service("backend", "backend", healthcheck=check)
+    here = container("backend", ports={8000: 18000})
+    assert can_be_asked(FakeEngine(), service, here)
+    assert not can_be_asked(FakeEngine(is_here=False), service, here)
