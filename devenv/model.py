@@ -24,6 +24,8 @@ class Label:
     """In what production runs: the service here that one of another name stands for."""
     DRIVER = "devenv.driver"
     """How a branch of the database's data was made."""
+    REASON = "devenv.driver.reason"
+    """What was found when the ways to make one were tried."""
 
 
 class Condition(StrEnum):

@@ -143,9 +143,11 @@ def choose(engine: Engine, image: str, snapshot: Snapshot, labels: Mapping[str, 
             result = run_worker(engine, worker(_worker_name(PROBE), image, script, {PROBE: BRANCH}))
             if result.exit_status == 0:
                 return Choice(driver, "; ".join([*refused, f"{driver.name} works here"]))
-            refused.append(f"{driver.name}: {_last_line(result.output)}")
+            refused.append(f"{driver.name}: {_last_words(result.output)}")
         except OperationError as error:
-            refused.append(f"{driver.name}: {error.evidence[-1] if error.evidence else error.message}")
+            refused.append(
+                f"{driver.name}: {_last_words(error.evidence[-1] if error.evidence else error.message)}"
+            )
         finally:
             remove_branch(engine, PROBE)
     raise OperationError(
@@ -209,5 +211,6 @@ def _worker_name(volume: str) -> str:
     return f"{volume}-branch"
 
 
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no answer"])[-1]
+def _last_words(text: str) -> str:
+    """What is behind the names of program and files in the last line."""
+    return (text.strip().splitlines() or ["no answer"])[-1].rpartition(": ")[2]

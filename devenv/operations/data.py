@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 DRIVER_VOLUME = "devenv_branch_driver"
 """An empty volume whose labels remember which driver works on this engine: trying costs a second."""
-DRIVER_REASON = "devenv.driver.reason"
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def make_branch(session: Session, store: SnapshotStore, project: Project, snapsh
     volume = project.volume(mysql.VOLUME)
     home = _pool_of(session, store, snapshot)
     choice = branch_driver(session, store, snapshot, home)
-    marks = {Label.DRIVER: choice.driver.name, Key.KEY: snapshot.key}
+    marks = {Label.DRIVER: choice.driver.name, Label.REASON: choice.reason, Key.KEY: snapshot.key}
     request = BranchRequest(volume.name, volume_labels(project, volume) | marks, snapshot)
     with _stays(home), Registry().locked(f"snapshot-{snapshot.key}"):
         _refuse_gone(store, snapshot)
@@ -151,9 +150,9 @@ def branch_driver(session: Session, store: SnapshotStore, snapshot: Snapshot, ho
     for volume in session.engine.volumes(f"{Label.KIND}=driver"):
         driver: Driver | None = driver_named(volume.labels.get(Label.DRIVER, ""))
         if volume.name == memory and driver is not None:
-            return Choice(driver, volume.labels.get(DRIVER_REASON, ""))
+            return Choice(driver, volume.labels.get(Label.REASON, ""))
     choice = choose(session.engine, store.image, snapshot, {Label.KIND: "probe"})
-    marks = {Label.KIND: "driver", Label.DRIVER: choice.driver.name, DRIVER_REASON: choice.reason}
+    marks = {Label.KIND: "driver", Label.DRIVER: choice.driver.name, Label.REASON: choice.reason}
     session.engine.create_volume(memory, marks)
     return choice
 

@@ -119,13 +119,13 @@ def _memory(info: EngineInfo) -> Diagnosis:
 
 def _pool(engine: Engine) -> Diagnosis:
     """Where branches are made, and how."""
-    drivers = {one.name: one.labels.get(Label.DRIVER, "") for one in engine.volumes(f"{Label.KIND}=driver")}
+    drivers = {one.name: _driver(one.labels) for one in engine.volumes(f"{Label.KIND}=driver")}
     pool = find_pool(engine)
     if pool is None:
         how = drivers.get(DRIVER_VOLUME)
         text = "none" + (f"; branches are made by {how}" if how else "")
         fix = "`devenv db pool create --size 20G` makes branches share their blocks"
-        return Diagnosis("pool", OK, text, fix if how not in {None, "reflink"} else None)
+        return Diagnosis("pool", OK, text, None if how is None or how.startswith("reflink") else fix)
     space = room(engine, pool)
     how = drivers.get(pool.driver_volume, "not tried yet")
     if space is None:
@@ -135,6 +135,12 @@ def _pool(engine: Engine) -> Diagnosis:
     if space.free < POOL_WANTED * space.size:
         return Diagnosis("pool", WARNING, text, "`devenv gc` frees what nothing needs")
     return Diagnosis("pool", OK, text)
+
+
+def _driver(labels: Mapping[str, str]) -> str:
+    """How branches are made, and what was found when that was tried."""
+    reason = labels.get(Label.REASON)
+    return labels.get(Label.DRIVER, "") + (f" ({reason})" if reason else "")
 
 
 def _ports(session: Session) -> Iterator[Diagnosis]:

@@ -46,11 +46,12 @@ class ServiceRow:
 
 @dataclass(frozen=True)
 class DatabaseRow:
-    """Which data the database has: the branch of which snapshot."""
+    """Which data the database has: the branch of which snapshot, made by which driver, and why by that."""
 
     branch: str | None
     snapshot: str | None
     driver: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -187,11 +188,10 @@ def _database(observed: ObservedState, memory: Memory) -> DatabaseRow:
     volume = next(
         (container.volumes.get(mysql.DATA_DIRECTORY) for container in observed.of(mysql.NAME)), None
     )
-    return DatabaseRow(branch=volume, snapshot=memory.snapshot or None, driver=_driver(observed))
-
-
-def _driver(observed: ObservedState) -> str:
-    """How the present branch was made, told from its volumes."""
-    labels = {volume.name: volume.labels for volume in observed.volumes}
-    mounted = (container.volumes.get(mysql.DATA_DIRECTORY, "") for container in observed.of(mysql.NAME))
-    return next((labels[name].get(Label.DRIVER, "none") for name in mounted if name in labels), "none")
+    labels = {one.name: one.labels for one in observed.volumes}.get(volume or "", {})
+    return DatabaseRow(
+        branch=volume,
+        snapshot=memory.snapshot or None,
+        driver=labels.get(Label.DRIVER, "none"),
+        reason=labels.get(Label.REASON, ""),
+    )

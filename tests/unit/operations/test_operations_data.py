@@ -62,7 +62,7 @@ def test_without_reflinks_the_database_runs_on_an_overlay(shop: Shop) -> None:
         shop.engine.volume_labels
     )
     reason = shop.engine.volume_labels[DRIVER_VOLUME]["devenv.driver.reason"]
-    assert reason == "reflink: cp: Operation not supported; overlay works here"
+    assert reason == "reflink: Operation not supported; overlay works here"
 
 
 def test_an_added_migration_goes_on_from_the_snapshot(shop: Shop) -> None:

@@ -204,8 +204,16 @@ def test_there_is_none_to_remove(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("output", "verdict", "text"),
     [
-        (f"{SIZE} {SIZE // 4} {SIZE // 2}", "ok", "devenv_pool, 5.0 of 20.0 GB used, driver reflink"),
-        (f"{SIZE} {SIZE} {2**20}", "warning", "devenv_pool, 20.0 of 20.0 GB used, driver reflink"),
+        (
+            f"{SIZE} {SIZE // 4} {SIZE // 2}",
+            "ok",
+            "devenv_pool, 5.0 of 20.0 GB used, driver reflink (reflink works here)",
+        ),
+        (
+            f"{SIZE} {SIZE} {2**20}",
+            "warning",
+            "devenv_pool, 20.0 of 20.0 GB used, driver reflink (reflink works here)",
+        ),
         ("", "warning", "devenv_pool, 20 GB, is not mounted"),
     ],
 )

@@ -33,6 +33,7 @@ def test_the_contracts_words(shop: Shop) -> None:
         "branch": "shop_database_1",
         "snapshot": shop.project.memory["snapshot"],
         "driver": "reflink",
+        "reason": "reflink works here",
     }
     mail = next(row for row in report["services"] if row["name"] == "mailcatcher")
     assert mail == {
