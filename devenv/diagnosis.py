@@ -138,13 +138,13 @@ def service_failed(
     restarts: int = 0,
 ) -> ServiceFailedError:
     """The error that says what failed, the likely cause, the evidence, the consequences and the next command."""
-    probe = container.probe
+    probe, is_starved = container.probe, verdict.code == "service_oom_killed"
     probed = probe.output.splitlines() if probe is not None else []
     cause = likely_cause([container.error, *log], probed)
     hint = f"read on with `devenv logs {container.service}`"
     if cause is not None:
         hint = cause.hint
-    elif verdict.code == "service_oom_killed":
+    elif is_starved:
         hint = f"give {container.service} more memory (`mem_limit`), or the engine; `devenv doctor` shows what it has"
     elif verdict.code == "service_paused":
         hint = f"`docker unpause {container.name}` lets it go on"
@@ -167,6 +167,7 @@ def service_failed(
         evidence=(
             *((f"likely cause: {cause.text}",) if cause is not None else ()),
             *((f"engine: {container.error}",) if container.error else ()),
+            *((f"engine: out of memory, exit status {container.exit_status}",) if is_starved else ()),
             *_probe_lines(container),
             *(f"log: {line}" for line in log),
             *(f"therefore: {one.service} {one.text}" for one in others),

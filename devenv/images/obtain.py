@@ -6,14 +6,14 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from devenv.engine.api import BuildRequest, Engine, RegistryUnreachableError
 from devenv.errors import DevenvError, ImageError
 from devenv.events import Event, EventSink, Phase, Status
 from devenv.images.recipe import BASE, fingerprint, folder_of
-from devenv.images.resolve import Action, Resolution, Source, resolve
+from devenv.images.resolve import ASKED, NOT_BUILT, NOT_HERE, Action, Resolution, Source, resolve
 from devenv.images.secrets import build_secrets, proxy_arguments
 from devenv.model import Image, Label
 
@@ -35,12 +35,16 @@ Bootstrap = Callable[[str], AbstractContextManager[Iterable[bytes]]]
 
 @dataclass(frozen=True)
 class Obtained:
-    """An image that is on the machine now: the reference to run and how it came here."""
+    """An image that is on the machine now: the reference to run and how it came here.
+
+    `cause` is why it was fetched or built just now, None where it was here.
+    """
 
     key: str
     reference: str
     source: Source
     id: str
+    cause: str | None = None
 
     @property
     def content(self) -> str:
@@ -90,7 +94,11 @@ def obtain_all(
         resolution.key: done.get(resolution.key) or _used(resolution, order) for resolution in resolutions
     }
     present = engine.images(reference for reference, _ in sources.values())
-    return {key: _obtained(key, *source, present) for key, source in sources.items()}
+    causes = {one.key: one.cause for one in resolutions if one.action is not Action.USE}
+    return {
+        key: replace(_obtained(key, *source, present), cause=causes.get(key))
+        for key, source in sources.items()
+    }
 
 
 def recipe_tag(key: str, recipe: str | None, mapped: Iterable[Path] = ()) -> str | None:
@@ -179,7 +187,7 @@ class _Kitchen:
         try:
             if resolution.action is Action.PULL:
                 return self._pull_or_build(resource, resolution)
-            self._build(resource, resolution.key, resolution.reference)
+            self._build(resource, resolution, resolution.reference)
         except DevenvError as error:
             error.detail.setdefault("image", resolution.key)
             self.events.emit(Event(resource, Status.FAILED, error.message))
@@ -188,13 +196,13 @@ class _Kitchen:
 
     def _pull_or_build(self, resource: str, resolution: Resolution) -> tuple[str, Source]:
         try:
-            self._pull(resource, resolution.reference)
+            self._pull(resource, resolution.reference, resolution.cause)
         except RegistryUnreachableError as error:
             if not resolution.fall_back or resolution.tag is None:
                 error.hint = error.hint or "go online, or set `images: auto` to build what has a recipe here"
                 raise
             self._say_once(error)
-            self._build(resource, resolution.key, resolution.tag)
+            self._build(resource, resolution, resolution.tag)
             return resolution.tag, Source.BUILT
         return resolution.reference, Source.PULLED
 
@@ -210,13 +218,14 @@ class _Kitchen:
                 )
             )
 
-    def _pull(self, resource: str, reference: str) -> None:
-        self._tell(resource, f"pulling {reference}")
+    def _pull(self, resource: str, reference: str, cause: str = NOT_HERE) -> None:
+        self._tell(resource, f"pulling {reference}, {cause}")
         self.engine.pull(reference, lambda line: self._tell(resource, f"pulling {reference}: {line}"))
         self.events.emit(Event(resource, Status.DONE, f"pulled {reference}"))
 
-    def _build(self, resource: str, key: str, tag: str) -> None:
-        recipe = self.order.images[key].recipe
+    def _build(self, resource: str, resolution: Resolution, tag: str) -> None:
+        self._tell(resource, f"building {tag}, {resolution.cause}")
+        recipe = self.order.images[resolution.key].recipe
         assert recipe is not None
         folder = folder_of(recipe)
         if _builds_on_base(folder):
@@ -225,7 +234,6 @@ class _Kitchen:
         self._run_build(resource, folder, tag, arguments)
 
     def _run_build(self, resource: str, folder: Path, tag: str, arguments: Mapping[str, str]) -> None:
-        self._tell(resource, f"building {tag}")
         with build_secrets() as secrets:
             request = BuildRequest(
                 context=folder,
@@ -247,6 +255,8 @@ class _Kitchen:
             if self._base_ready or (not self.order.rebuild and tag in self.engine.images([tag])):
                 self._base_ready = True
                 return
+            cause = ASKED if self.order.rebuild else NOT_BUILT
+            self._tell(f"image {BASE}", f"building {tag}, {cause}")
             try:
                 self._run_build(f"image {BASE}", folder_of(BASE), tag, {"DEBIAN": self._debian()})
             except DevenvError as error:

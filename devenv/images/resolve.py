@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from devenv.model import Image
 
 
+ASKED = "asked for by --build"
+NOT_BUILT = "no image of these inputs on this machine"
+NOT_HERE = "not on this machine"
+
+
 class Source(StrEnum):
     """How an image came to this machine."""
 
@@ -73,12 +78,12 @@ def resolve(
     if reference is None:
         raise ValueError(f"image {key} has neither reference nor recipe")
     fall_back = policy == "auto" and tag is not None
-    return Resolution(key, Action.PULL, reference, "not on this machine", tag, fall_back=fall_back)
+    return Resolution(key, Action.PULL, reference, NOT_HERE, tag, fall_back=fall_back)
 
 
 def _built(key: str, tag: str, present: Mapping[str, ObservedImage], *, rebuild: bool) -> Resolution:
     if rebuild:
-        return Resolution(key, Action.BUILD, tag, "asked for by --build", tag)
+        return Resolution(key, Action.BUILD, tag, ASKED, tag)
     if tag in present:
         return Resolution(key, Action.USE, tag, "built from the same inputs", tag, source=Source.BUILT)
-    return Resolution(key, Action.BUILD, tag, "no image of these inputs on this machine", tag)
+    return Resolution(key, Action.BUILD, tag, NOT_BUILT, tag)

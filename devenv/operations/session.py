@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import cached_property
 from itertools import count
 from pathlib import Path
@@ -149,14 +150,20 @@ class Session:
 
     @contextmanager
     def seed_located(self) -> Iterator[None]:
-        """Errors of the seed leave with the place of the step in `devenv.yaml`."""
+        """Errors of the seed leave with the place of the step in `devenv.yaml`, also where they are about one in a file."""
         try:
             yield
         except SeedError as error:
-            about = (error.detail.get("command"), error.detail.get("pattern"))
-            steps = self.settings.database.seed
-            found = [number for number, step in enumerate(steps) if _words(step) in about]
-            self.located(error, "database", "seed", *found[:1])
+            about, file = (error.detail.get("command"), error.detail.get("pattern")), error.detail.get("file")
+            found = [
+                number
+                for number, words in enumerate(map(_words, self.settings.database.seed))
+                if words in about or (file is not None and fnmatch(file, words))
+            ]
+            place = str(self.document.written_position_of(("database", "seed", *found[:1])))
+            error.detail["service"] = error.detail.get("service") or mysql.NAME
+            error.detail["configured_at"] = place
+            error.where = error.where or place
             raise
 
     def seed_inputs(self, steps: tuple[SeedStep, ...], image: str) -> dict[str, str]:

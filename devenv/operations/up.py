@@ -30,7 +30,7 @@ from devenv.render.compose import MARK, specs
 from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from devenv.config.document import KeyPath
     from devenv.engine.api import LineSink
@@ -212,6 +212,7 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
         file_changed=file_changed,
     )
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
+    _tell_changes(session, plan)
     if desired.seed is not None:
         ahead = nothing
         if not is_prepared(session, desired.images):
@@ -238,7 +239,14 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
             text = "restarting: it is unhealthy"
             session.events.emit(Event(container.service, Status.WORKING, text, phase=Phase.START))
             session.engine.restart_container(container.id, None)
-    return plan
+    return Plan((*_image_steps(desired.images.values()), *plan.steps))
+
+
+def _tell_changes(session: Session, plan: Plan) -> None:
+    """Why something that is there does not stay as it is; that what is missing comes needs no word."""
+    for step in plan.steps:
+        if step.action.startswith(("recreate", "remove")):
+            session.events.emit(Event(step.resource, Status.WORKING, f"{step.action}: {step.cause}"))
 
 
 def _teller(session: Session) -> LineSink:
@@ -256,6 +264,15 @@ def _selected(project: Project, names: Sequence[str]) -> tuple[Service, ...]:
             code="unknown_service",
         )
     return selected(project, [one.name for name in names for one in project.named(name)])
+
+
+def _image_steps(images: Iterable[Obtained]) -> tuple[Step, ...]:
+    verbs = {Source.BUILT: Action.BUILD, Source.PULLED: Action.PULL}
+    return tuple(
+        Step(f"image {one.key}", f"{verbs.get(one.source, one.source)} {one.reference}", one.cause)
+        for one in images
+        if one.cause is not None
+    )
 
 
 def _image_step(resolution: Resolution) -> Step:

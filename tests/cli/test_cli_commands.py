@@ -63,7 +63,7 @@ def assert_said(found: Outcome, code: int, out: str, err: str = "") -> None:
 
 def test_up_from_nothing(shop: Shop) -> None:
     found = shop.run("up").ok()
-    assert shown(found.out) == block(HEALTHY_TABLE) + "\n\nshop is healthy after 0.3 s (7 steps)"
+    assert shown(found.out) == block(HEALTHY_TABLE) + "\n\nshop is healthy after 0.3 s (11 steps)"
     lines = shown(found.err).splitlines()
     pulls = [line for line in lines if "image" in line]
     assert sorted(pulls) == sorted(
@@ -72,7 +72,7 @@ def test_up_from_nothing(shop: Shop) -> None:
             sorted(SHOP_IMAGES), ("database", "backend", "frontend", "mailcatcher"), strict=True
         )
         for line in (
-            f".. image {key}: pulling {image}",
+            f".. image {key}: pulling {image}, not on this machine",
             f".. image {key}: pulling {image}: 1 of 2 MB",
             f"ok image {key}: pulled {image}",
         )
@@ -722,7 +722,7 @@ def test_onboard(shop: Shop) -> None:
     assert found.code == 1, "nobody serves the page here"
     lines = shown(found.out).splitlines()
     assert lines[:7] == block(HEALTHY_TABLE).splitlines()
-    assert lines[8] == "shop is healthy after 0.3 s (7 steps)"
+    assert lines[8] == "shop is healthy after 0.3 s (11 steps)"
     assert lines[10:12] == dedent(CHECK_FAILED).strip("\n").splitlines()
     assert (
         lines[13:]

@@ -45,7 +45,7 @@ def shown(text: str) -> str:
 def test_up_shows_the_pods_and_the_entrance(balanced: Shop) -> None:
     found = balanced.run("up", "--production", "--pods", "1").ok()
     table = dedent(TABLE).strip("\n").replace("127.9.8.101", ADDRESS)
-    assert shown(found.out) == f"{table}\n\nshop-production is healthy after 0.3 s (8 steps)"
+    assert shown(found.out) == f"{table}\n\nshop-production is healthy after 0.3 s (13 steps)"
     assert shown(balanced.run("--env", "production", "status").ok().out) == table
     assert shown(balanced.run("status", "--production").ok().out) == table
 

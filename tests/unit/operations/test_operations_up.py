@@ -21,24 +21,36 @@ from tests.samples import ADDRESS, SHOP, SHOP_FILES, SHOP_IMAGES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from devenv.plan import Plan
     from tests.shop import Shop
 
 pytestmark = pytest.mark.usefixtures("clock")
 
 SERVICES = ["databasemaster", "mailcatcher", "backend", "taskrunner", "frontend"]
+PULLED = """
+    image database: pull mysql:8.4, not on this machine
+    image mailcatcher: pull sj26/mailcatcher:v0.10.0, not on this machine
+    image backend: pull shop/backend:1, not on this machine
+    image frontend: pull shop/frontend:1, not on this machine
+"""
 FROM_NOTHING = """
-    [1] compose file: write, its content changed
-    [2] database: seed, there are no data yet
-    [3] databasemaster: create and start, it has no container
-    [4] mailcatcher: create and start, it has no container
-    [5] backend: create and start, it has no container
-    [6] taskrunner: create and start, it has no container
-    [7] frontend: create and start, it has no container
+    compose file: write, its content changed
+    database: seed, there are no data yet
+    databasemaster: create and start, it has no container
+    mailcatcher: create and start, it has no container
+    backend: create and start, it has no container
+    taskrunner: create and start, it has no container
+    frontend: create and start, it has no container
 """
 
 
 def block(text: str) -> str:
     return dedent(text).strip()
+
+
+def steps(plan: Plan) -> str:
+    """Without their numbers."""
+    return "\n".join(map(str, plan.steps))
 
 
 def empty_snapshots(shop: Shop) -> list[str]:
@@ -65,7 +77,7 @@ def test_with_the_images_there_it_is_initialised_before_the_seed(shop: Shop) -> 
 
 def test_from_nothing(shop: Shop) -> None:
     result = shop.up()
-    assert str(result.plan) == block(FROM_NOTHING)
+    assert steps(result.plan) == block(PULLED + FROM_NOTHING.lstrip("\n"))
     pulls = [call for call in shop.changes if call.startswith("pull")]
     assert sorted(pulls) == sorted(f"pull {image}" for image in SHOP_IMAGES)
     key = shop.project.memory["snapshot"]
@@ -213,6 +225,25 @@ def test_an_unhealthy_container_is_restarted(shop: Shop) -> None:
     assert str(shop.up().plan) == "[1] frontend: restart, it is unhealthy"
     assert shop.engine.changes == ["restart shop-frontend-1"]
     assert "working frontend: restarting: it is unhealthy" in shop.sink.lines
+
+
+def test_why_something_is_made_anew_is_told(shop: Shop) -> None:
+    shop.up()
+    shop.sink.events.clear()
+    shop.configure("smtp_port: 10251}", "smtp_port: 10252}")
+    shop.up()
+    assert "working mailcatcher: recreate and start: its definition changed" in shop.sink.lines
+    assert not [line for line in shop.sink.lines if "backend: recreate" in line]
+
+
+def test_why_an_image_is_fetched_is_told_and_part_of_the_plan(shop: Shop) -> None:
+    shop.up()
+    del shop.engine.present["shop/frontend:1"]
+    shop.sink.events.clear()
+    result = shop.up()
+    assert "working image frontend: pulling shop/frontend:1, not on this machine" in shop.sink.lines
+    assert str(result.plan.steps[0]) == "image frontend: pull shop/frontend:1, not on this machine"
+    assert [step.resource for step in shop.up().plan.steps] == []
 
 
 def test_only_what_was_asked_for_is_restarted_and_the_database_ends_in_its_own_time(shop: Shop) -> None:
@@ -492,7 +523,7 @@ def test_a_dry_run_says_what_up_then_does(shop: Shop) -> None:
     for image in SHOP_IMAGES:
         shop.engine.add_image(image)
     plan = shop.dry()
-    assert str(plan) == block(FROM_NOTHING)
+    assert steps(plan) == block(FROM_NOTHING)
     assert shop.engine.changes == []
     assert not (shop.root / ".devenv").exists()
     assert str(shop.up().plan) == str(plan)
