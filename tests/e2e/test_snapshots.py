@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devenv.database.archive import body, open_archive, write_archive
+from devenv.database.snapshots import SnapshotStore
+from devenv.engine.docker import DockerEngine
 from tests.e2e.conftest import SMALL_SEED
 from tests.e2e.support import LIVE, until
 
@@ -112,6 +114,35 @@ def test_a_snapshot_in_use_is_not_deleted_and_its_users_are_named(database: Stac
     assert (refused.code, refused.error["code"]) == (6, "snapshot_in_use")
     assert volume in refused.error["message"]
     assert "used" in names(database)
+
+
+def relabel(stack: Stack, key: str, server: str) -> None:
+    """As if a server of another version had written a snapshot: what its manifest says."""
+    manifest = f"devenv_snapshot_{key}"
+    labels = stack.engine.api.inspect_volume(manifest)["Labels"]
+    stack.engine.api.remove_volume(manifest)
+    stack.engine.api.create_volume(manifest, labels={**labels, "devenv.snapshot.server": server})
+
+
+def test_an_older_servers_snapshot_is_upgraded_in_the_branch_and_a_newer_ones_refused(
+    database: Stack,
+) -> None:
+    key = database.run("snapshot", "save", "old", "--json").ok().data["snapshot"]["key"]
+    before = rows(database)
+    database.engine.mysql("DELETE FROM kept")
+
+    relabel(database, key, "99.1.0")
+    refused = database.run("snapshot", "restore", "old", "--json")
+    assert (refused.code, refused.error["code"], rows(database)) == (6, "snapshot_too_new", [])
+
+    relabel(database, key, "8.4.0")
+    restored = database.run("snapshot", "restore", "old", "--json").ok().data
+    assert (restored["upgraded_from"], rows(database)) == ("8.4.0", before)
+    store = SnapshotStore(DockerEngine(), database.engine.service("databasemaster")["Config"]["Image"])
+    snapshot = store.find(key)
+    assert snapshot is not None
+    store.verify(snapshot)
+    assert snapshot.server == "8.4.0"
 
 
 def test_deleting_asks_and_a_name_is_given_once(database: Stack) -> None:
