@@ -52,9 +52,15 @@ server=$!
 while wait $server && status=0 || status=$?; kill -0 $server 2>/dev/null; do :; done
 ( exit $status )
 rm -f {ROOT}/{DATA}/{SPARE_REDO}
+if command -v fallocate >/dev/null; then
+  find {ROOT}/{DATA} -name '*.ibd' -size +1M -exec fallocate --dig-holes '{{}}' ';' 2>/dev/null || :
+fi
 {SEAL_SCRIPT}"""
 """The whole build in one container, since each takes half a second to make and to remove: copy, serve until
-it is told to end, seal. A signal ends the first `wait` before the server has."""
+it is told to end, dig, seal. A signal ends the first `wait` before the server has.
+
+The server fills what it takes in advance for a table with zeros: 8 of 13 MB where 5 MB are rows. As holes they take no
+room, and nobody copies them up when a branch first opens the table. Where that cannot be done they stay."""
 APPLYING = re.compile(r"\s*Applying (\S+?)\.\.\.")
 """What Django prints before each migration."""
 MARKER_STATEMENTS = (

@@ -137,8 +137,7 @@ class Subject:
             self.result.branch_bytes.append(used - before)
         self.restart()
         self.copy()
-        self.peer.dump("bench")
-        self.peer.end()
+        self.peer.settle("bench")
         self.result.times.clear()
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DATABASE = "databasemaster"
 READY_SECONDS = 120.0
 REMOVE_SECONDS = 60.0
+SHUTDOWN_SECONDS = 300
 BASE = "/base"
 COPY = "/copy"
 DUMPS = "/dumps"
@@ -161,13 +162,17 @@ class Environment(Stack):
 
 
 class Peer:
-    """A server on a plain copy of a snapshot, with devenv's image and options; health checks it has none."""
+    """A server with devenv's image and options on a plain copy of a volume; health checks it has none.
+
+    The volume is as a server leaves it that has loaded the dump: where devenv's snapshot has holes, it has zeros.
+    """
 
     def __init__(self, environment: Environment, snapshot: str) -> None:
         self.name = f"{environment.name}-peer"
         self.engine = Engine(environment.engine.api, self.name)
         self.port = free_ports(1)[0]
         self.snapshot = data_volume(snapshot)
+        self._base = f"{self.snapshot}:{BASE}:ro", f"{BASE}/data/."
         self._config = environment.engine.service(DATABASE)["Config"]
         self._label = f"devenv.project={self.name}"
         self._create_volume("dumps")
@@ -182,10 +187,23 @@ class Peer:
         self._create_volume("data")
 
     def copy(self) -> None:
-        """Copy the snapshot's data into the volume."""
-        mounts = ("-v", f"{self.snapshot}:{BASE}:ro", "-v", f"{self.name}_data:{COPY}")
+        """Copy the base's data into the volume."""
+        volume, folder = self._base
+        mounts = ("-v", volume, "-v", f"{self.name}_data:{COPY}")
         words = ("docker", "run", "--rm", "--network", "none", "--label", self._label, *mounts)
-        run(*words, "--entrypoint", "cp", self.image, "-a", f"{BASE}/data/.", f"{COPY}/")
+        run(*words, "--entrypoint", "cp", self.image, "-a", folder, f"{COPY}/")
+
+    def settle(self, database: str) -> None:
+        """Dump the database, load the dump, and make what the server leaves the base of all copies."""
+        self.dump(database)
+        self.load(database)
+        self.engine.api.stop(self.name, timeout=SHUTDOWN_SECONDS)
+        self._create_volume("base")
+        mounts = ("-v", f"{self.name}_data:{COPY}:ro", "-v", f"{self.name}_base:{BASE}")
+        words = ("docker", "run", "--rm", "--network", "none", "--label", self._label, *mounts)
+        run(*words, "--entrypoint", "cp", self.image, "-a", f"{COPY}/.", f"{BASE}/")
+        self.end()
+        self._base = f"{self.name}_base:{BASE}:ro", f"{BASE}/."
 
     def start(self) -> None:
         """Start the server on the volume; it is not ready yet."""
