@@ -134,7 +134,7 @@ def spare_name(project_name: str) -> str:
 def successor_name(project_name: str) -> str:
     """The container that is about to take the database's place: like the spare a copy of it on other data.
 
-    A dump is loaded into one of its own where the database does not run.
+    A dump is loaded into one of its own of this name where the database does not run, or is of another definition.
     """
     return f"{project_name}-database-successor"
 

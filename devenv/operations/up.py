@@ -222,8 +222,8 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
         discard_spare(session, desired.observed)
-        for identity in elsewhere if mysql.NAME in names else ():
-            session.engine.remove_container(identity)
+        if mysql.NAME in names:
+            _clear_database(session, desired.observed, plan, elsewhere)
         if session.shape is not None:
             make_way(session, desired.project, desired.observed, plan, timeout)
         tell = _teller(session)
@@ -240,6 +240,17 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
             session.events.emit(Event(container.service, Status.WORKING, text, phase=Phase.START))
             session.engine.restart_container(container.id, None)
     return Plan((*_image_steps(desired.images.values()), *plan.steps))
+
+
+def _clear_database(session: Session, observed: ObservedState, plan: Plan, elsewhere: Sequence[str]) -> None:
+    """Remove what Compose would not replace, or would replace under another name: each reset's copy has a number of its own."""
+    is_new = any((step.resource, step.action[:8]) == (mysql.NAME, "recreate") for step in plan.steps)
+    for container in observed.of(mysql.NAME):
+        if container.id in elsewhere:
+            session.engine.remove_container(container.id)
+        elif is_new and container.number > 1:
+            session.engine.stop_container(container.id, None)
+            session.engine.remove_container(container.id)
 
 
 def _tell_changes(session: Session, plan: Plan) -> None:

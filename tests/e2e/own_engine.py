@@ -95,7 +95,8 @@ class OwnEngine:
                     shim = file.parent
                     children = (shim / "task" / shim.name / "children").read_text().split()
                     for identity in (*children, shim.name):
-                        os.kill(int(identity), signal.SIGKILL)
+                        with suppress(ProcessLookupError):
+                            os.kill(int(identity), signal.SIGKILL)
 
     @contextmanager
     def filled(self, left: int) -> Iterator[None]:

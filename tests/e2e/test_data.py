@@ -61,6 +61,13 @@ def test_resets_keep_as_many_former_data_as_undo_is_to_bring_back(own: Stack) ->
         branches.append(own.run("reset-db", "--json").ok().data["volume"])
         assert own.engine.count("kept") == 3
         assert own.engine.database_volumes() == set(branches[-3:])
+    # A copy's container has a number of its own for Compose, which would name the next one by it.
+    parameters = {"max_connections": 99}
+    own.configure(database={"seed": ["fixtures/small.sql"], "undo": {"keep": 2}, "parameters": parameters})
+    own.up("databasemaster")
+    assert own.engine.service("databasemaster")["Name"] == f"/{own.name}-databasemaster-1"
+    assert own.engine.mysql("SELECT @@max_connections") == [["99"]]
+    assert own.engine.count("kept") == 3
 
 
 def test_what_is_put_aside_is_measured_without_opening_a_table(own: Stack) -> None:
