@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import shlex
 import sys
 import threading
 import time
@@ -44,6 +43,7 @@ from devenv.engine.observed import (
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label
 from tests import composed
+from tests.fake_shell import interpret
 from tests.fake_swarm import FakeSwarm
 
 if TYPE_CHECKING:
@@ -69,13 +69,8 @@ READS = (
     "volumes",
     "look for",
 )
-DISK_BYTES = 2**40
-DATA_BYTES = 2**20
-"""What `df` and `du` print inside a container."""
 NOWHERE = "/nowhere"
 """A folder that no engine's machine has."""
-DENIED = "32"
-STATEMENT_ENDS = re.compile(r"[;&\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,7 +495,7 @@ class FakeEngine:
         if request.network is not None and request.network not in self.networks:
             raise OperationError(f"cannot run {request.name}: no such network", code="engine_refused")
         self._mount(request.name, request.volumes)
-        program = _interpret(_whole_command(request), b"", request.environment, privileged=request.privileged)
+        program = interpret(_whole_command(request), b"", request.environment, privileged=request.privileged)
         self.written += [(request.name, line) for line in program.lines]
         usual = Turn(None) if program.goes_on else exited(program.status)
         self.containers[request.name] = FakeContainer(
@@ -775,7 +770,7 @@ class FakeEngine:
         container = self.containers.get(execution.container)
         environment = {**(container.environment if container else {}), **execution.environment}
         privileged = container is not None and container.privileged
-        program = _interpret(execution.command, execution.stdin, environment, privileged=privileged)
+        program = interpret(execution.command, execution.stdin, environment, privileged=privileged)
         if execution.command[:1] == ("cat",) and len(execution.command) == 2:
             program.lines = self.files[execution.container, execution.command[1]].decode().splitlines()
         return ExecResult(program.status, "".join(f"{line}\n" for line in program.lines))
@@ -842,56 +837,6 @@ class FakeConversation:
         self._lines.clear()
         self._status = self._status or 0
         return ExecResult(self._status, text)
-
-
-@dataclass
-class _Program:
-    """What a command did: the lines it wrote, whether it still runs, its status, and that on SIGTERM."""
-
-    lines: list[str] = field(default_factory=list)
-    status: int = 0
-    goes_on: bool = True
-    stop_status: int = 0
-
-
-def _interpret(
-    command: tuple[str, ...], stdin: bytes, environment: Mapping[str, str], *, privileged: bool
-) -> _Program:
-    """As much of a shell as the contract asks of an engine; an unknown word does nothing and goes on."""
-    program = _Program()
-    is_script = command[:2] == ("sh", "-c")
-    statements = STATEMENT_ENDS.split(command[2].replace(">&2", "")) if is_script else [shlex.join(command)]
-    for words in (_words(statement, privileged=privileged) for statement in statements):
-        match words:
-            case ["echo", *rest]:
-                program.lines.append(" ".join(rest))
-            case ["cat"]:
-                program.lines += stdin.decode().splitlines()
-            case ["printenv", name]:
-                program.lines.append(environment[name])
-            case ["exit", status]:
-                program.status, program.goes_on = int(status), False
-                return program
-            case ["trap", action, "TERM"] if action.startswith("exit "):
-                program.stop_status = int(action.removeprefix("exit "))
-            case ["true"]:
-                program.goes_on = False
-            case ["du", *_]:
-                program.lines.append(str(DATA_BYTES))
-            case ["df", *_]:
-                program.lines.append(str(DISK_BYTES))
-            case _:
-                pass
-    return program
-
-
-def _words(statement: str, *, privileged: bool) -> list[str]:
-    """The words of a statement, none of one whose quotes reach over several; not everybody may change mounts."""
-    try:
-        words = shlex.split(statement)
-    except ValueError:
-        return []
-    return words if privileged or words[:1] != ["unshare"] else ["exit", DENIED]
 
 
 def _whole_command(request: ContainerRequest) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from devenv.database.snapshots import ROOT, Key, Snapshot, SnapshotStore
 from devenv.engine.observed import ExecResult
 from devenv.errors import DevenvError, OperationError, SeedError
 from devenv.model import Label
-from tests.fakes import DATA_BYTES, FakeContainer, FakeEngine, RecordingSink, exited
+from tests.fake_shell import DATA_BYTES
+from tests.fakes import FakeContainer, FakeEngine, RecordingSink, exited
 
 if TYPE_CHECKING:
     from collections.abc import Callable

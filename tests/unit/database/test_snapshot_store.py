@@ -9,7 +9,8 @@ import pytest
 from devenv.database.snapshots import KIND, Key, Snapshot, SnapshotStore, data_volume, nearest
 from devenv.errors import OperationError
 from devenv.model import Label
-from tests.fakes import DATA_BYTES, DISK_BYTES, FakeEngine
+from tests.fake_shell import DATA_BYTES, DISK_BYTES
+from tests.fakes import FakeEngine
 
 IMAGE = "mysql:8.4"
 SEED = Snapshot(
