@@ -363,6 +363,12 @@ class Stack(DevenvProject):
             check=False,
         )
 
+    def lasting(self, *arguments: str) -> float:
+        """For how many seconds a command works when nobody kills it; it must end 0."""
+        begun = time.monotonic()
+        self.run(*arguments).ok()
+        return time.monotonic() - begun
+
     @property
     def variables(self) -> dict[str, str]:
         """What sudo leaves in the environment."""

@@ -6,7 +6,6 @@ import itertools
 import os
 import random
 import subprocess
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,19 +87,12 @@ def command(stack: Stack, operation: Operation, name: str) -> tuple[str, ...]:
     return tuple(meant.get(word, word) for word in operation.words)
 
 
-def lasting(stack: Stack, words: tuple[str, ...]) -> float:
-    """For how many seconds the command works when nobody kills it."""
-    begun = time.monotonic()
-    stack.run(*words).ok()
-    return time.monotonic() - begun
-
-
 def test_whatever_is_killed_leaves_the_old_or_the_new_data(database: Stack) -> None:
     chance = random.Random(SEED)
     fresh = (str(number) for number in itertools.count(1000))
     database.run("snapshot", "save", "base").ok()
     places = Places(rows(database), SEEDED)
-    whole = {name: lasting(database, command(database, one, "measured")) for name, one in OPERATIONS.items()}
+    whole = {name: database.lasting(*command(database, one, "measured")) for name, one in OPERATIONS.items()}
     landed = dict.fromkeys(OPERATIONS, 0)
     for number, name in zip(range(KILLS), itertools.cycle(OPERATIONS), strict=False):
         operation = OPERATIONS[name]

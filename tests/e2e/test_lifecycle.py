@@ -19,6 +19,11 @@ def test_stop_and_up_go_on_with_the_same_containers(stack: Stack, tmp_path: Path
 
     stack.run("stop").ok()
     assert set(stack.engine.healths().values()) == {"exited"}
+    # Each ended by itself when it was told to, and MySQL wrote everything out.
+    ended = {name: raw["State"]["ExitCode"] for name, raw in stack.engine.services().items()}
+    assert (ended["databasemaster"], 137 in ended.values()) == (0, False), ended
+    database = stack.engine.service("databasemaster")["Id"]
+    assert b"Shutdown complete" in stack.engine.api.logs(database, tail=20)
     assert stack.run("status", "--json").data["state"] == "stopped"
     profile = stack.up(f"--profile={tmp_path / 'profile.html'}").data["profile"]
 
@@ -41,6 +46,17 @@ def tells_the_truth(profile: dict[str, Any], stack: Stack) -> None:
     assert max(span["end"] for span in critical) == max(span["end"] for span in profile["spans"])
     assert 0 < profile["overhead"] < profile["seconds"]
     assert sum(span["end"] - span["begin"] for span in critical) <= profile["seconds"]
+
+
+def test_a_changed_definition_makes_only_its_own_service_anew(stack: Stack) -> None:
+    before = stack.engine.starts()
+    stack.configure(taskrunner={"environment": {"E2E_WORD": "changed"}})
+
+    outcome = stack.run("up").ok()
+
+    after = stack.engine.starts()
+    assert {name for name in SERVICES if after[name] != before[name]} == {"taskrunner"}
+    assert "taskrunner: recreate and start: its definition changed" in outcome.err
 
 
 def test_restart_restarts_only_what_is_named(stack: Stack) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
-KILLS = 10
+KILLS = 15
 ATTEMPTS = 40
 """Of which about every third cuts a start short."""
 SEED = int(os.environ.get("DEVENV_TEST_SEED") or random.randrange(10**6))
@@ -32,7 +32,7 @@ SEED = int(os.environ.get("DEVENV_TEST_SEED") or random.randrange(10**6))
 DISK_BYTES = 3 << 30
 DUMP = "CREATE TABLE kept (id INT PRIMARY KEY);\nINSERT INTO kept VALUES (7), (8);\n"
 SEEDED, IMPORTED = ["1", "2", "3"], ["7", "8"]
-LATEST = 3.0
+EARLIEST = 0.2
 ENDS_SECONDS = 90
 """Within so many seconds a command has to give up on an engine that is gone."""
 
@@ -87,13 +87,16 @@ def test_an_engine_that_dies_leaves_the_old_or_the_new_data(place: Place) -> Non
         ("snapshot", "restore", "base"): SEEDED,
         ("undo",): SEEDED,
     }
+    whole = {
+        words: stack.lasting(*(word.replace("NAME", "measured") for word in words)) for words in operations
+    }
     for number, (words, gives) in zip(range(KILLS), itertools.cycle(operations.items()), strict=False):
         stack.run("reset-db").ok()
         stack.run("reset-db").ok()  # so that `undo` has the seed's
         stack.engine.mysql(f"INSERT INTO kept VALUES ({100 + number})")
         old = place.rows()
-        moment = chance.uniform(0.2, LATEST)
-        where = f"seed {SEED}, kill {number}: {' '.join(words)} after {moment:.2f} s"
+        moment = chance.uniform(EARLIEST, whole[words])
+        where = f"seed {SEED}, kill {number}: {' '.join(words)} after {moment:.2f} of {whole[words]:.2f} s"
 
         argv = [word.replace("NAME", f"killed{number}") for word in words]
         with stack.spawned(*argv) as running:

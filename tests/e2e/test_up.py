@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tests.cli.test_cli_startup import HEAVY
 from tests.e2e.support import KEYS, LIVE, SERVICES, Engine, request, seeded_rows, until
 
 if TYPE_CHECKING:
@@ -73,6 +77,38 @@ def test_a_second_up_changes_nothing_and_builds_nothing(
     assert again.data["plan"]["steps"] == []
     assert stack.engine.starts() == before
     assert stack.run("up", "--dry-run", "--json").ok().data["steps"] == []
+
+
+OWN_MODULES = (
+    "devenv.cli.tree",
+    "devenv.config.parse",
+    "devenv.config.schema",
+    "devenv.operations.up",
+    "devenv.render",
+)
+"""What only an `up` with something to do needs."""
+
+
+def imports(stack: Stack, *arguments: str) -> set[str]:
+    """Every module that a process of devenv's imports for a command line, at its end too."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "devenv", "-C", str(stack.root), *arguments],
+        env={**os.environ, **stack.variables},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines}
+
+
+def test_what_a_command_with_nothing_to_do_does_not_need_it_does_not_import(stack: Stack) -> None:
+    stack.up()
+    for command in ("up", "status"):
+        found = imports(stack, command)
+        assert "devenv.operations.steady" in found
+        assert not found & {*HEAVY, *OWN_MODULES}, command
 
 
 def test_a_service_that_is_no_longer_defined_is_removed(stack: Stack) -> None:
