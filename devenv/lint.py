@@ -231,10 +231,11 @@ def _stop(
     command = raw.get("entrypoint") or raw.get("command") or ""
     words = list(map(str, command)) if isinstance(command, list) else str(command).split()
     text = " ".join(words)
-    is_shell = (
-        bool(words) and words[0].rpartition("/")[2] in SHELLS and not re.search(r"\b(?:exec|trap)\b", text)
-    )
-    if is_shell and service.name not in jobs and not raw.get("init") and "stop_grace_period" not in raw:
+    shell = words[0].rpartition("/")[2] if words else ""
+    # bash becomes the only command that it is to run, as if `exec` stood before it.
+    becomes = shell == "bash" and not re.search(r"[;&|\n]|\b(?:for|while|until|if|case)\b", text)
+    stays = shell in SHELLS and not becomes and not re.search(r"\b(?:exec|trap)\b", text)
+    if stays and service.name not in jobs and not raw.get("init") and "stop_grace_period" not in raw:
         yield Advice(
             "slow_stop",
             ("services", service.name, "entrypoint" if raw.get("entrypoint") else "command"),

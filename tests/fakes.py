@@ -277,7 +277,7 @@ class FakeEngine:
 
     def observe(self, project: str) -> ObservedState:
         self._called(f"observe {project}")
-        containers = [one.observed() for one in self.containers.values() if one.project == project]
+        containers = [one.observed() for one in list(self.containers.values()) if one.project == project]
         return ObservedState(tuple(containers), self._volumes(Label.PROJECT, project))
 
     def definition(self, container_id: str) -> ContainerDefinition:
@@ -290,7 +290,7 @@ class FakeEngine:
         self._called("published ports")
         own = [
             PortHolder(port, one.name, one.project or None)
-            for one in self.containers.values()
+            for one in list(self.containers.values())
             if one.now.state == "running"
             for port in one.ports.values()
         ]
@@ -336,7 +336,7 @@ class FakeEngine:
         self._create_networks(document)
         for service in composed.with_dependencies(definitions, services):
             self._create_service(document, service, definitions[service], on_line)
-        for one in [one for one in self.containers.values() if one.project == name]:
+        for one in [one for one in list(self.containers.values()) if one.project == name]:
             if one.service not in definitions:
                 del self.containers[one.name]
 
@@ -370,13 +370,17 @@ class FakeEngine:
         for number in self._numbers(document["name"], service, composed.replicas(definition)):
             place = (document["name"], service, number)
             found = (
-                one for one in self.containers.values() if (one.project, one.service, one.number) == place
+                one
+                for one in list(self.containers.values())
+                if (one.project, one.service, one.number) == place
             )
             before = next(found, None)
-            name = before.name if before else "-".join(map(str, place))
+            name = "-".join(map(str, place))  # of one made anew too, whatever the old one was called
             if before and (before.definition, before.image_id) == (composed.uncounted(definition), image.id):
                 continue
             on_line(f"Container {name}  {'Recreated' if before else 'Created'}")
+            if before:
+                del self.containers[before.name]
             self.containers[name] = FakeContainer(
                 id=self._identity(name),
                 name=name,
@@ -394,7 +398,9 @@ class FakeEngine:
 
     def _numbers(self, project: str, service: str, replicas: int) -> list[int]:
         """Which containers a service has from now on: too many go, the oldest first; new ones are numbered on."""
-        there = [one for one in self.containers.values() if (one.project, one.service) == (project, service)]
+        there = [
+            one for one in list(self.containers.values()) if (one.project, one.service) == (project, service)
+        ]
         for one in there[: max(len(there) - replicas, 0)]:
             del self.containers[one.name]
         numbers = [one.number for one in there if one.name in self.containers]
@@ -403,7 +409,7 @@ class FakeEngine:
 
     def remove_rest(self, project: str) -> tuple[str, ...]:
         self._called(f"remove the rest of {project}")
-        for one in [one for one in self.containers.values() if one.project == project]:
+        for one in [one for one in list(self.containers.values()) if one.project == project]:
             del self.containers[one.name]
         self.networks.pop(f"{project}_default", None)
         return ()
@@ -642,6 +648,16 @@ class FakeEngine:
         self.containers[old.name] = replace(old, id=identity, volumes=mounted, turns=[Turn(None, "created")])
         return identity
 
+    def rename_container(self, container_id: str, name: str) -> None:
+        container = self._container(container_id, "rename")
+        self._called(f"rename {container.name} to {name}")
+        if name in self.containers:
+            raise OperationError(
+                f"cannot rename a container to {name}: the name is in use", code="name_taken"
+            )
+        del self.containers[container.name]
+        self.containers[name] = replace(container, name=name)
+
     def duplicate_container(
         self, container_id: str, name: str, volumes: Mapping[str, str], image: str | None = None
     ) -> str:
@@ -716,7 +732,7 @@ class FakeEngine:
 
     def remove_volume(self, name: str) -> None:
         self._called(f"remove volume {name}")
-        if any(name in one.volumes.values() for one in self.containers.values()):
+        if any(name in one.volumes.values() for one in list(self.containers.values())):
             raise OperationError(f"cannot remove volume {name}: volume is in use", code="engine_refused")
         self._forget_volume(name)
 
@@ -741,7 +757,7 @@ class FakeEngine:
         return f"{name}#{self._count}"
 
     def _find(self, name_or_id: str) -> FakeContainer | None:
-        found = (one for one in self.containers.values() if name_or_id in {one.id, one.name})
+        found = (one for one in list(self.containers.values()) if name_or_id in {one.id, one.name})
         return next(found, None)
 
     def _container(self, name_or_id: str, doing: str) -> FakeContainer:

@@ -25,8 +25,12 @@ MIGRATION = "migration:"
 FIXTURE = "fixture:"
 """How the names of inputs begin that are a step, with its number, or a file with a migration or a fixture."""
 RUN_IN = ": run in "
-MIGRATES = re.compile(r"\b(?:migrate|alembic upgrade|flyway|liquibase)\b")
-"""Commands that do what is new and nothing twice."""
+OPTIONS = r"(?:\s+-[\w=.,:/-]+)*"
+MIGRATES = re.compile(
+    rf"\s*(?:(?:(?:\S*/)?python[\d.]*\s+)?(?:\S*/)?(?:manage\.py|django-admin)\s+migrate|alembic{OPTIONS}\s+upgrade\s+heads?"
+    rf"|flyway{OPTIONS}\s+migrate|liquibase{OPTIONS}\s+update){OPTIONS}\s*"
+)
+"""Commands that do what is new, nothing twice, and nothing else."""
 LOADS_FIXTURES = "loaddata"
 
 
@@ -118,7 +122,7 @@ def ends_with_migrations(inputs: Mapping[str, str]) -> bool:
         (int(name.removeprefix(STEP).partition(":")[0]), name) for name in inputs if name.startswith(STEP)
     )
     commands = dropwhile(lambda name: RUN_IN not in name, (name for _, name in steps))
-    return all(RUN_IN in name and MIGRATES.search(inputs[name]) for name in commands)
+    return all(RUN_IN in name and MIGRATES.fullmatch(inputs[name]) for name in commands)
 
 
 def seed_key(inputs: Mapping[str, str]) -> str:

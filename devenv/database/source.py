@@ -110,14 +110,15 @@ def _request(url: str) -> urllib.request.Request:
     request = urllib.request.Request(address)  # noqa: S310 - http or https
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        request.add_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
+        # Not for whom that server may redirect to.
+        request.add_unredirected_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
     return request
 
 
 def _size(raw: IO[bytes]) -> int | None:
-    """How many bytes it has, as the disk or the answering server says; None where that shows at its end only."""
+    """How many bytes are to come, as the disk or the answering server says; None where that shows at the end only."""
     if raw.seekable():
-        return os.fstat(raw.fileno()).st_size
+        return os.fstat(raw.fileno()).st_size - raw.tell()
     return raw.length if isinstance(raw, HTTPResponse) else None
 
 

@@ -254,6 +254,9 @@ class Engine(Protocol):
         All else stays as it was, so that Compose still takes it for the one that it made.
         """
 
+    def rename_container(self, container_id: str, name: str) -> None:
+        """Give a container another name; raises OperationError where that is taken."""
+
     def duplicate_container(
         self, container_id: str, name: str, volumes: Mapping[str, str], image: str | None = None
     ) -> str:

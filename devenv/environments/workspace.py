@@ -33,7 +33,8 @@ class Memory:
     """What an environment remembers between two commands; all of it can be found or made again.
 
     `generation` numbers the volume with the database's data, 0 where there is none yet, and `snapshot` is
-    the key that it is a branch of. `former` holds both for the data before, the last first: what `undo` has.
+    the key that it is a branch of. `former` holds both for the data before, the last first: what `undo` has. Those
+    of them that were found on the engine when the memory was lost are `recovered`: how old they are nobody knows.
     `spare` is the generation of the data that a spare has, 0 where there is none. `scale` is how many there
     are to be of a service, by name, where that is not what the configuration says. `production` is whether
     it has production's shape, with `pods` and `tls` where they were asked for (0 and None: as configured).
@@ -50,6 +51,7 @@ class Memory:
     production: bool = False
     pods: int = 0
     tls: bool | None = None
+    recovered: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Self:
@@ -63,6 +65,7 @@ class Memory:
             generation=raw["generation"] if isinstance(raw.get("generation"), int) else 0,
             snapshot=raw["snapshot"] if isinstance(raw.get("snapshot"), str) else "",
             former=_former(raw.get("former")),
+            recovered=_numbers(raw.get("recovered")),
             spare=raw["spare"] if isinstance(raw.get("spare"), int) else 0,
             scale={str(key): count for key, count in scale.items() if _is_count(count)}
             if isinstance(scale, dict)
@@ -214,6 +217,10 @@ def _read(file: Path) -> str:
 def _write(file: Path, text: str, mode: int = 0o644) -> None:
     write_atomically(file, text, mode)
     hand_over(file)
+
+
+def _numbers(raw: Any) -> tuple[int, ...]:
+    return tuple(one for one in raw if _is_count(one)) if isinstance(raw, list) else ()
 
 
 def _former(raw: Any) -> tuple[tuple[int, str], ...]:

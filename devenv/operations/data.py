@@ -212,13 +212,15 @@ def remember_branch(
 def forget_older(session: Session) -> None:
     """Remove the oldest of the branches kept for `undo` that are more than the settings want.
 
-    Of others nobody knows here whether they are wanted: they are for `gc`, which asks.
+    Not those that were found when the memory was lost, and none that the memory does not know: they are for `gc`,
+    which asks. (An unknown one of the number that comes next was never completed, and is built over.)
     """
     memory, keep = session.workspace.recall(), session.settings.database.undo.keep
-    for generation, _ in memory.former[keep:]:
+    old = [one for one in memory.former[keep:] if one[0] not in memory.recovered]
+    for generation, _ in old:
         remove_branch(session.engine, database_volume(session.identity.project, generation))
-    if memory.former[keep:]:
-        session.workspace.remember(former=memory.former[:keep])
+    if old:
+        session.workspace.remember(former=tuple(one for one in memory.former if one not in old))
 
 
 def _placed(step: SeedStep, project: Project) -> SeedStep:

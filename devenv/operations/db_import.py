@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,12 +32,12 @@ from devenv.operations.data import empty_snapshot, forget_older, make_branch, re
 from devenv.operations.generations import next_generation, recover_memory
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.images import obtain
-from devenv.operations.leftovers import remove_helpers
+from devenv.operations.leftovers import remove_helpers, without_strays
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, present_data, running_server
 from devenv.operations.reset_db import project_on
 from devenv.operations.room import check_room
-from devenv.operations.switch import started_successor, switch
+from devenv.operations.switch import gone_on_error, started_successor, switch
 from devenv.project import labels, successor_name
 from devenv.render.compose import MARK, specs
 from devenv.services import mysql
@@ -149,6 +148,7 @@ class _Job:
         remove_helpers(session)
         observed = session.observe()
         memory = recover_memory(session, observed)
+        observed = without_strays(session, observed)
         project = project_on(session, info, observed, memory, next_generation(session))
         images = obtain(session, project, memory, {mysql.IMAGE})
         ready_pool(session, observed)
@@ -174,7 +174,7 @@ class _Job:
         switched = time.monotonic()
         generation = int(volume.labels[Label.GENERATION])
         remember = partial(remember_branch, session, generation, empty.key, text)
-        copied = nullcontext(site.name) if isinstance(site, StandIn) else None
+        copied = gone_on_error(session, site.name) if isinstance(site, StandIn) else None
         image = self.images[mysql.IMAGE]
         with copied or started_successor(session, self.observed, self.project, image) as successor:
             is_running = switch(session, self.observed, self.project, successor, remember)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from devenv.operations.generations import recover_memory
 from devenv.operations.guard import refuse_foreign_server
-from devenv.operations.leftovers import remove_helpers
+from devenv.operations.leftovers import remove_helpers, without_strays
 from devenv.render.compose import MARK
 
 if TYPE_CHECKING:
@@ -41,4 +41,5 @@ def exclusive(session: Session) -> Iterator[Turn]:
         session.workspace.check_compose_file(MARK)
         remove_helpers(session)
         observed = session.observe()
-        yield Turn(info, observed, recover_memory(session, observed))
+        memory = recover_memory(session, observed)
+        yield Turn(info, without_strays(session, observed), memory)

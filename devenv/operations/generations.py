@@ -19,7 +19,8 @@ def recover_memory(session: Session, observed: ObservedState) -> Memory:
     """The memory; where it was lost, what the engine tells of it, remembered from now on.
 
     In use are the data that the database's container was made for. All others are kept for `undo`, the highest
-    number first: which of them were whole nobody knows, so none is built over.
+    number first: which of them were whole, and which was the last in use, nobody knows, so none is built over, and
+    none goes but by `gc`.
     """
     memory = session.workspace.recall()
     generation = memory.generation or generation_in_use(session, observed)
@@ -37,7 +38,11 @@ def recover_memory(session: Session, observed: ObservedState) -> Memory:
     if not generation and not former:
         return memory
     return session.workspace.remember(
-        generation=generation, snapshot=keys.get(generation, ""), former=former, spare=spare
+        generation=generation,
+        snapshot=keys.get(generation, ""),
+        former=former,
+        recovered=tuple(one for one, _ in former),
+        spare=spare,
     )
 
 

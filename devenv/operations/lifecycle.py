@@ -13,7 +13,7 @@ from devenv.model import Label
 from devenv.operations.data import forget_older
 from devenv.operations.failures import explained
 from devenv.operations.generations import recover_memory
-from devenv.operations.leftovers import remove_helpers
+from devenv.operations.leftovers import remove_helpers, without_strays
 from devenv.operations.session import configured_ports
 from devenv.plan import stop_order
 from devenv.project import database_volume
@@ -144,8 +144,9 @@ def stop(session: Session, names: tuple[str, ...]) -> ServicesResult:
     """Stop services, dependents first; `up` starts them again."""
     session.engine.info()
     with session.workspace.locked(session.events):
-        remove_helpers(session)
         observed = session.observe()
+        recover_memory(session, observed)
+        observed = without_strays(session, observed)
         running = tuple({one.service: None for one in observed.containers if one.is_running})
         chosen = check_names(observed, names) or running
         wanted = tuple(name for name in chosen if name in running)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from devenv.operations.images import obtain, seed_images
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, measure, put_aside
 from devenv.operations.spare import prepare_spare, spare_data
-from devenv.operations.switch import started_successor, switch
+from devenv.operations.switch import gone_on_error, started_successor, switch
 from devenv.project import database_volume, spare_name
 from devenv.render.compose import MARK
 from devenv.services import mysql
@@ -79,7 +78,7 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
             write_file()
         data = started or branch_seed(session, project, images)
         remember = partial(remember_branch, session, data.generation, data.snapshot.key)
-        spared = started and nullcontext(spare_name(project.name))
+        spared = started and gone_on_error(session, spare_name(project.name))
         with spared or started_successor(session, observed, project, images[mysql.IMAGE]) as successor:
             former = put_aside(observed, memory) if asked is None else asked.result()
             # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.

@@ -20,7 +20,7 @@ from devenv.model import Label
 from devenv.operations.generations import recover_memory
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.images import obtain
-from devenv.operations.leftovers import remove_helpers
+from devenv.operations.leftovers import without_strays
 from devenv.operations.pool import ready_pool
 from devenv.operations.reset_db import project_on
 from devenv.operations.switch import wait_until_answers
@@ -79,8 +79,6 @@ def save(session: Session, name: str) -> SaveResult:
     refuse_foreign_server(session)
     session.workspace.prepare()
     with session.workspace.locked(session.events):
-        # A server that a killed reset left may be writing to the data that are remembered by now.
-        remove_helpers(session)
         source = _source(session)
         store = SnapshotStore(session.engine, source.image)
         refuse_taken(store.all(), name, session.identity.project)
@@ -104,6 +102,8 @@ def _source(session: Session) -> _Source:
     info = session.engine.info()
     observed = session.observe()
     memory = recover_memory(session, observed)
+    # A server that a killed reset left may be writing to the data that are remembered by now.
+    observed = without_strays(session, observed)
     volume = database_volume(session.identity.project, memory.generation)
     if memory.generation == 0 or volume not in {one.name for one in observed.volumes}:
         raise OperationError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.errors import UsageError
+from devenv.operations.generations import recover_memory
 from devenv.operations.session import configured_ports
 from devenv.operations.up import UpOptions, up
 from devenv.project import is_scalable
@@ -69,7 +70,7 @@ def scale(session: Session, counts: Mapping[str, int], timeout: float) -> ScaleR
     configured = {service.name: service.replicas for service in defined.services}
     session.workspace.prepare()
     with session.workspace.locked(session.events):
-        chosen = {**session.workspace.recall().scale, **counts}
+        chosen = {**recover_memory(session, session.observe()).scale, **counts}
         differing = {name: count for name, count in chosen.items() if configured.get(name) != count}
         # An `up` would believe what was kept of the last one, were this one killed before anything changes.
         session.workspace.keep_steady("")

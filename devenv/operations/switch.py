@@ -33,8 +33,8 @@ def started_successor(
 
     It is of the image that made the data, where that is given: `devenv.yaml` may name another since the last `up`.
 
-    The old server goes on, on its own data, until the block switches; where that fails the copy goes, and nothing
-    has changed. None where the database does not run, or runs on that volume already.
+    The old server goes on, on its own data, until the block switches; where that fails the copy goes. None where the
+    database does not run, or runs on that volume already.
     """
     current, volume = observed.running(mysql.NAME), project.volume(mysql.VOLUME).name
     if current is None or current.volumes.get(mysql.DATA_DIRECTORY) == volume:
@@ -45,10 +45,20 @@ def started_successor(
     other = image.reference if image is not None and image.id != current.image_id else None
     volumes = {current.volumes[mysql.DATA_DIRECTORY]: volume}
     session.engine.duplicate_container(current.id, name, volumes, other)
-    try:
+    with gone_on_error(session, name):
         yield name
+
+
+@contextmanager
+def gone_on_error(session: Session, copy: str) -> Iterator[str]:
+    """A copy of the database's container, by its name, which goes where the block fails to put it in its place.
+
+    Before it is remembered nothing has changed then; afterwards `up` makes the database anew, on the same data.
+    """
+    try:
+        yield copy
     except BaseException:
-        session.engine.remove_container(name)
+        session.engine.remove_container(copy)
         raise
 
 

@@ -16,7 +16,7 @@ from devenv.operations.data import branch_seed, initialise_ahead, is_prepared, r
 from devenv.operations.failures import explained
 from devenv.operations.generations import generation_in_use, next_generation, recover_memory
 from devenv.operations.images import obtain, seed_services
-from devenv.operations.leftovers import remove_helpers
+from devenv.operations.leftovers import remove_helpers, without_strays
 from devenv.operations.mountpoints import prepare_mountpoints
 from devenv.operations.pool import ready_pool
 from devenv.operations.recording import Recorder
@@ -171,6 +171,7 @@ class _Desired:
     def of(cls, session: Session, info: EngineInfo, options: UpOptions, recorder: Recorder) -> _Desired:
         observed = session.observe()
         memory = recover_memory(session, observed)
+        observed = without_strays(session, observed)
         ports = session.choose_ports(observed, memory)
         _tell_moved(session, ports, memory)
         chosen = {choice.key: choice.port for choice in ports}
@@ -197,7 +198,6 @@ class _Desired:
 
 def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     """Write the file, seed, and let Compose create what the plan says."""
-    file_changed = session.workspace.write_compose_file(desired.text, MARK)
     elsewhere = on_other_data(desired.observed, desired.project)
     plan = plan_up(
         desired.services,
@@ -209,7 +209,7 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
             if service.raw is None
         },
         DataState(desired.seed, elsewhere),
-        file_changed=file_changed,
+        file_changed=session.workspace.write_compose_file(desired.text, MARK),
     )
     plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
     _tell_changes(session, plan)
@@ -222,13 +222,14 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
         discard_spare(session, desired.observed)
-        if mysql.NAME in names:
-            _clear_database(session, desired.observed, plan, elsewhere)
+        for identity in elsewhere if mysql.NAME in names else ():
+            session.engine.remove_container(identity)
         if session.shape is not None:
             make_way(session, desired.project, desired.observed, plan, timeout)
         tell = _teller(session)
         tell("")
         session.engine.create(session.workspace.compose_file, names, tell)
+        _keep_name(session, desired.observed, plan)
         session.events.emit(Event("containers", Status.DONE, "created"))
     restarted = {step.resource for step in plan.steps if step.action == "restart"}
     for container in desired.observed.containers:
@@ -242,15 +243,13 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
     return Plan((*_image_steps(desired.images.values()), *plan.steps))
 
 
-def _clear_database(session: Session, observed: ObservedState, plan: Plan, elsewhere: Sequence[str]) -> None:
-    """Remove what Compose would not replace, or would replace under another name: each reset's copy has a number of its own."""
+def _keep_name(session: Session, observed: ObservedState, plan: Plan) -> None:
+    """Give the database's new container the name of the old one: each reset's copy has a number of its own for Compose."""
     is_new = any((step.resource, step.action[:8]) == (mysql.NAME, "recreate") for step in plan.steps)
-    for container in observed.of(mysql.NAME):
-        if container.id in elsewhere:
-            session.engine.remove_container(container.id)
-        elif is_new and container.number > 1:
-            session.engine.stop_container(container.id, None)
-            session.engine.remove_container(container.id)
+    for before in observed.of(mysql.NAME) if is_new else ():
+        for now in session.observe().of(mysql.NAME):
+            if now.number == before.number and now.name != before.name:
+                session.engine.rename_container(now.id, before.name)
 
 
 def _tell_changes(session: Session, plan: Plan) -> None:

@@ -850,6 +850,15 @@ def test_a_duplicate_takes_the_place_of_a_container(place: Place, ended: Callabl
     assert place.sh(place.one("two").id, "getent hosts one").exit_status == 0
 
 
+def test_a_container_gets_another_name_unless_that_is_taken(place: Place) -> None:
+    place.engine.create(on_volume(place, place.name("data-1")), None, quiet)
+    one, two = place.one("one"), place.one("two")
+    with pytest.raises(OperationError):
+        place.engine.rename_container(one.id, two.name)
+    place.engine.rename_container(one.id, place.name("renamed"))
+    assert (place.one("one").id, place.one("one").name) == (one.id, place.name("renamed"))
+
+
 def test_compose_takes_a_substitute_for_its_own_and_it_can_be_replaced(place: Place) -> None:
     first, second, third = (place.name(f"data-{number}") for number in (1, 2, 3))
     place.engine.create(on_volume(place, first), None, quiet)
@@ -864,6 +873,10 @@ def test_compose_takes_a_substitute_for_its_own_and_it_can_be_replaced(place: Pl
     file = on_volume(place, third)
     place.engine.create(file, None, quiet)
     assert place.one("one", 2).id == replaced
+    # One of another definition is called by its number.
+    file.write_text(file.read_text().replace("kept", "changed"))
+    place.engine.create(file, None, quiet)
+    assert place.one("one", 2).name == f"{place.project}-one-2"
     place.engine.remove_rest(place.project)
     assert place.engine.observe(place.project).containers == ()
 

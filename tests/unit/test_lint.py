@@ -163,7 +163,11 @@ def test_names_and_addresses_that_get_in_the_way(section: dict[str, Any], found:
     ("section", "found"),
     [
         ({"command": "sh -c 'while true; do work; sleep 5; done'"}, [("slow_stop", ("command",))]),
-        ({"command": ["/bin/bash", "-c", "node server.js"]}, [("slow_stop", ("command",))]),
+        (
+            {"command": ["/bin/bash", "-c", "npm ci && node server.js"], "ports": [80]},
+            [("slow_stop", ("command",))],
+        ),
+        ({"command": ["/bin/bash", "-c", "node server.js"]}, []),
         ({"entrypoint": ["sh", "-c"], "command": ["serve"]}, [("slow_stop", ("entrypoint",))]),
         ({"command": "sh -c 'serve'", "init": True}, []),
         ({"command": "sh -c 'serve'", "stop_grace_period": "1s"}, []),

@@ -257,8 +257,12 @@ class Daemon(Volumes):
                 join = {"Container": substitute_id, "EndpointConfig": {"Aliases": endpoint["Aliases"]}}
                 self._api.call("POST", f"/networks/{network}/connect", body=join)
             removal.result()
-            name = {"name": old["Name"].lstrip("/")}
-            self._api.call("POST", f"/containers/{substitute_id}/rename", query=name)
+            self.rename_container(substitute_id, old["Name"].lstrip("/"))
+
+    def rename_container(self, container_id: str, name: str) -> None:
+        """Give a container another name; raises OperationError where that is taken."""
+        with translated(f"rename a container to {name}"):
+            self._api.call("POST", f"/containers/{container_id}/rename", query={"name": name})
 
     def _take_off_networks(self, container: Mapping[str, Any], ended: Callable[[], bool]) -> bool:
         """Free what a container that is being killed has on its networks; False where the engine is quicker.

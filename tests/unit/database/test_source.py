@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import socket
 import threading
 import time
@@ -91,6 +92,23 @@ def test_what_does_not_is_refused(tmp_path: Path, answer: bytes, code: str, text
     assert "cret" not in f"{caught.value.message} {caught.value.where}"
 
 
+def test_who_a_server_redirects_to_is_not_told_the_password(tmp_path: Path) -> None:
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def serve() -> None:
+            client, _ = other.accept()
+            with client:
+                heard.append(client.recv(1 << 16))
+                client.sendall(sized(SQL))
+
+        threading.Thread(target=serve, daemon=True).start()
+        there = b"Location: http://localhost:%d/dump\r\nContent-Length: 0\r\n\r\n" % other.getsockname()[1]
+        assert fetched(b"HTTP/1.1 302 Found\r\nConnection: close\r\n" + there, tmp_path) == SQL
+    assert heard
+    assert b"Authorization" not in heard[0]
+
+
 def test_how_far_the_reading_is_counts_what_is_read_not_what_comes_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +120,16 @@ def test_how_far_the_reading_is_counts_what_is_read_not_what_comes_of_it(
         assert len(script) == 3_000_000
     assert len(told) == 3
     assert all(text.startswith("0 of 0 MB, ") and text.endswith(" s left") for text in told)
+
+
+def test_standard_input_is_read_from_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "dump.sql"
+    file.write_bytes(b"/*M!999999\\- enable the sandbox mode */\n" + SQL)
+    with io.TextIOWrapper(file.open("rb")) as stream, monkeypatch.context() as patch:
+        stream.buffer.readline()
+        patch.setattr("sys.stdin", stream)
+        with opened_dump("-", tmp_path, tmp_path, lambda _: None) as script:
+            assert bytes(script) == SQL
 
 
 def test_rate_and_rest_are_of_the_time_since_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -365,6 +365,36 @@ def test_where_the_memory_was_lost_all_data_stay_and_undo_knows_them(shop: Shop,
     assert back(shop).volume == "shop_database_3"
 
 
+def test_data_that_were_found_again_go_by_gc_only_however_many_they_are(shop: Shop) -> None:
+    """The highest number is not the last in use, once somebody went back."""
+    shop.up()
+    for _ in range(3):
+        reset(shop)
+        back(shop)
+    assert branch(shop) == "shop_database_1"
+    lose_memory(shop)
+    shop.run("down", "--volumes", "--yes").ok()
+    assert volumes(shop) == {f"shop_database_{number}" for number in (1, 2, 3, 4)}
+    for _ in range(4):
+        reset(shop)
+    assert volumes(shop) >= {f"shop_database_{number}" for number in (1, 2, 3, 4)}
+    # Those that came since are as many as `undo` is to bring back.
+    assert len(volumes(shop)) == 4 + 4
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_where_it_was_lost_scale_does_not_take_the_rest_for_whole(shop: Shop, runs: bool) -> None:
+    shop.up()
+    reset(shop)
+    back(shop)
+    if not runs:
+        shop.project.run("down").ok()
+    shutil.rmtree(shop.root / ".devenv")
+    shop.run("scale", "taskrunner=2").ok()
+    reset(shop)
+    assert volumes(shop) >= {"shop_database_1", "shop_database_2", "shop_database_3"}
+
+
 def test_where_it_was_lost_beside_a_running_database_nothing_is_built_over(shop: Shop) -> None:
     shop.up()
     reset(shop)

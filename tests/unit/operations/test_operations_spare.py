@@ -9,6 +9,7 @@ import pytest
 from devenv.engine.api import ContainerRequest
 from devenv.errors import OperationError
 from devenv.operations import session as operations_session
+from devenv.operations.data import remember_branch
 from devenv.operations.gc import gc
 from devenv.operations.present import Discarded
 from devenv.operations.reset_db import ResetResult, reset_db, undo
@@ -157,22 +158,28 @@ def test_a_switch_ends_the_server_of_an_import_that_was_killed(spared: Shop) -> 
     assert "shop-database-successor" not in spared.engine.containers
 
 
-class Killed(BaseException):
-    """What ends a command at once."""
-
-
 def test_a_spare_that_a_killed_reset_was_to_switch_to_goes_with_the_next_command(shop: Shop) -> None:
     shop.up()
     reset(shop, spare=True)
-    shop.engine.failures.append(("substitute", Killed()))
-    with pytest.raises(Killed):
-        reset(shop)
-    shop.engine.failures.clear()
+    remember_branch(shop.session(), 3, shop.project.memory["snapshot"])
     assert SPARE in shop.engine.containers
     assert reset(shop).volume == "shop_database_4"
     assert SPARE not in shop.engine.containers
     for generation in (5, 6, 7):
         assert reset(shop).volume == f"shop_database_{generation}"
+
+
+@pytest.mark.parametrize("call", ["substitute", f"state of {SPARE}"])
+def test_a_spare_that_cannot_take_the_place_goes(shop: Shop, call: str) -> None:
+    shop.up()
+    reset(shop, spare=True)
+    shop.engine.failures.append((call, OperationError("it does not")))
+    with pytest.raises(OperationError):
+        reset(shop)
+    shop.engine.failures.clear()
+    assert SPARE not in shop.engine.containers
+    assert shop.engine.containers[DATABASE].now.state == "running"
+    assert reset(shop).running
 
 
 def test_a_port_that_a_killed_reset_gave_to_the_new_server_stays_the_databases(
