@@ -72,7 +72,7 @@ def test_a_scale_that_failed_is_finished_by_up(shop: Shop) -> None:
 
 def test_a_scale_that_was_killed_is_finished_by_up(shop: Shop) -> None:
     shop.up()
-    shop.engine.fail("observe", KeyboardInterrupt())
+    shop.engine.fail("create", KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
         scale(shop.session(), {"taskrunner": 2}, 10)
     shop.engine.mend()
