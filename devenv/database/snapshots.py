@@ -279,7 +279,8 @@ def run_worker(engine: Engine, request: ContainerRequest) -> ExecResult:
 def nearest(snapshots: Sequence[Snapshot], inputs: Mapping[str, str]) -> Snapshot | None:
     """The snapshot that a seed of these inputs can go on from: the same but for migrations and later steps.
 
-    What comes of it is what the whole seed would give from nothing. Of several the one that has most of it already. An empty server's is one of them.
+    What comes of it is what the whole seed would give from nothing. Of several the one that has most of it already.
+    An empty server's is one of them.
     """
     candidates = [
         snapshot
