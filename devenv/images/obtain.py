@@ -196,7 +196,7 @@ class _Kitchen:
 
     def _pull_or_build(self, resource: str, resolution: Resolution) -> tuple[str, Source]:
         try:
-            self._pull(resource, resolution.reference, resolution.cause)
+            self._pull(resource, resolution.reference)
         except RegistryUnreachableError as error:
             if not resolution.fall_back or resolution.tag is None:
                 error.hint = error.hint or "go online, or set `images: auto` to build what has a recipe here"
@@ -218,8 +218,8 @@ class _Kitchen:
                 )
             )
 
-    def _pull(self, resource: str, reference: str, cause: str = NOT_HERE) -> None:
-        self._tell(resource, f"pulling {reference}, {cause}")
+    def _pull(self, resource: str, reference: str) -> None:
+        self._tell(resource, f"pulling {reference}, {NOT_HERE}")
         self.engine.pull(reference, lambda line: self._tell(resource, f"pulling {reference}: {line}"))
         self.events.emit(Event(resource, Status.DONE, f"pulled {reference}"))
 
