@@ -42,8 +42,9 @@ def show_status(output: Output, report: StatusReport) -> None:
     output.table(("SERVICE", "STATE", "REACHED AT", "IMAGE"), rows)
     if report.database.branch:
         data = report.database
-        output.print(
-            f"data: volume {data.branch}, branch of snapshot {data.snapshot or 'unknown'} ({data.driver})"
-        )
+        # Why by this driver: what the better ones said when they were tried.
+        refused = data.reason.removesuffix(f"{data.driver} works here").rstrip("; ")
+        made = f"{data.driver}, as {refused}" if refused else data.driver
+        output.print(f"data: volume {data.branch}, branch of snapshot {data.snapshot or 'unknown'} ({made})")
     if report.authority:
         output.print(f"https: signed by {report.authority}, which browsers and `curl --cacert` are to trust")

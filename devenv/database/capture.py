@@ -2,8 +2,8 @@
 
 A running server is not stopped for it: a second server clones the first over the network (MySQL's CLONE),
 whatever the branch's driver is, and what it gets is consistent. CLONE leaves out tables of other engines than
-InnoDB; where there are such, the server is stopped, its files are copied, and it starts again. The files of a
-server that does not run are copied as they lie.
+InnoDB; where there are such, its files are copied while it runs, those that were written to meanwhile once more
+while it is stopped, and it starts again. The files of a server that does not run are copied as they lie.
 
 In all cases a server of our own then starts on the result, so that recovery is done once and not in every
 branch, and shuts down cleanly.
@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from devenv.database.pool import is_full
-from devenv.database.snapshots import DATA, ROOT, SPARE_REDO, run_worker, worker
+from devenv.database.snapshots import DATA, ROOT, SPARE_REDO, refuse_without_room, run_worker, worker
 from devenv.errors import OperationError
 
 if TYPE_CHECKING:
@@ -57,7 +57,35 @@ kill -9 $pid
 """
 """The recipient is an empty server in the container's own layer; what it clones goes into the snapshot."""
 
-COPY_SCRIPT = f"cp -a --reflink=auto --sparse=always {SOURCE} {ROOT}/{DATA}"
+ROOM_SCRIPT = f"du -s --block-size=1 {SOURCE} | cut -f 1; df --output=avail --block-size=1 {ROOT} | tail -n 1"
+SETTLE_ROOM = 128_000_000
+"""Bytes that a server takes for files of its own while it settles the copy."""
+
+_COPY = "cp -a --reflink=auto --sparse=always"
+COPY_SCRIPT = f"{_COPY} {SOURCE} {ROOT}/{DATA}"
+
+COPY_AHEAD_SCRIPT = f"""
+set -eu
+date +%s
+{COPY_SCRIPT} 2>/tmp/said || {{ grep 'No space left' /tmp/said && exit 1 || :; }}
+"""
+"""While the server writes and removes files: whatever is torn or missing is copied again. Prints when it began."""
+
+COPY_CHANGED_SCRIPT = f"""
+set -eu
+export LC_ALL=C
+cd {ROOT}/{DATA}
+find . | sort >/tmp/copied
+cd {SOURCE}
+find . | sort >/tmp/present
+{{ comm -13 /tmp/copied /tmp/present; find . -type f -newermt "@$SINCE"; }} | sort -u | tr '\\n' '\\0' |
+  xargs -0 -r {_COPY} --parents --remove-destination -t {ROOT}/{DATA}
+cd {ROOT}/{DATA}
+comm -23 /tmp/copied /tmp/present | tr '\\n' '\\0' | xargs -0 -r rm -rf
+"""
+"""What is new and what was written to since; what is no longer there goes. The server writes names without newlines."""
+CLOCK_SECONDS = 2
+"""A file's time may be that much older than its content: the kernel's clock for files ticks, and some file systems round."""
 
 SETTLE_SCRIPT = f"""{_SERVE}
 cd {ROOT}/{DATA}
@@ -154,9 +182,36 @@ def clone(engine: Engine, image: str, flags: Sequence[str], donor: Donor, name: 
             donor.server.query(f"UNINSTALL PLUGIN {PLUGIN}")
 
 
-def copy(engine: Engine, image: str, name: str, source: str, volume: str) -> None:
-    """Fill a snapshot's volume with the files of a server that does not run."""
-    _work(engine, worker(name, image, COPY_SCRIPT, {source: f"{SOURCE}:ro", volume: ROOT}))
+@dataclass(frozen=True)
+class Files:
+    """A server's files and the snapshot's volume that they go into; `name` is the container's that copies."""
+
+    engine: Engine
+    image: str
+    name: str
+    source: str
+    volume: str
+
+    def check_room(self) -> None:
+        """Raise OperationError `disk_full` unless there is room for all of them once more, and to settle them."""
+        size, free = (int(line) for line in self._run(ROOM_SCRIPT).split())
+        refuse_without_room(size + SETTLE_ROOM, free)
+
+    def copy(self) -> None:
+        """Copy those of a server that does not run."""
+        self._run(COPY_SCRIPT)
+
+    def copy_ahead(self) -> int:
+        """Copy those of a server that runs, as a beginning; what `copy_changed` is to be told."""
+        return int(self._run(COPY_AHEAD_SCRIPT).split()[0]) - CLOCK_SECONDS
+
+    def copy_changed(self, since: int) -> None:
+        """Make the copy that of the server which was stopped in between."""
+        self._run(COPY_CHANGED_SCRIPT, {"SINCE": str(since)})
+
+    def _run(self, script: str, environment: Mapping[str, str] | None = None) -> str:
+        mounts = {self.source: f"{SOURCE}:ro", self.volume: ROOT}
+        return _work(self.engine, worker(self.name, self.image, script, mounts, (), environment))
 
 
 def settle(

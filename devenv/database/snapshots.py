@@ -209,12 +209,7 @@ class SnapshotStore:
     def check_room(self, key: str, needed: int) -> None:
         """Raise OperationError `disk_full` unless the volume can take so many bytes."""
         free = int(self._run(key, f"df --output=avail --block-size=1 {ROOT} | tail -n 1").split()[-1])
-        if free < needed:
-            raise OperationError(
-                f"the snapshot needs {needed / 2**20:.0f} MB, and the engine's disk has {free / 2**20:.0f} MB left",
-                code="disk_full",
-                hint="`devenv gc` shows what can be freed",
-            )
+        refuse_without_room(needed, free)
 
     @contextmanager
     def opened(self, key: str, *, writable: bool) -> Iterator[str]:
@@ -245,6 +240,16 @@ class SnapshotStore:
                 hint="run `devenv reset-db`: the seed makes it anew",
             )
         return result.output
+
+
+def refuse_without_room(needed: int, free: int) -> None:
+    """Raise OperationError `disk_full` where a snapshot needs more bytes than there are."""
+    if free < needed:
+        raise OperationError(
+            f"the snapshot needs {needed / 2**20:.0f} MB, and the engine's disk has {free / 2**20:.0f} MB left",
+            code="disk_full",
+            hint="`devenv gc` shows what can be freed",
+        )
 
 
 def worker(  # noqa: PLR0913, PLR0917 - all parts of one request, most of them seldom needed

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from devenv.database.branches import (
+    SERVER_ROOM,
     BranchRequest,
     Choice,
     Driver,
@@ -19,7 +20,7 @@ from devenv.database.branches import (
     remove_branch,
 )
 from devenv.database.pool import find_pool
-from devenv.database.seed import RunCommand, SeedStep, seed_inputs, seed_key
+from devenv.database.seed import LoadFile, RunCommand, SeedStep, seed_inputs, seed_key
 from devenv.database.snapshots import Key, Snapshot, SnapshotStore, nearest
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError
@@ -261,9 +262,18 @@ class _Sowing:
             found = store.find(key)
             if found is not None:
                 return found, False
+            self._refuse_without_room(base)
             what = "seeding" if self.steps else "preparing an empty server, once for all seeds"
             session.events.emit(Event("database", Status.WORKING, what, phase=Phase.SEED))
             return self._built(key, base), True
+
+    def _refuse_without_room(self, base: Snapshot | None) -> None:
+        """By the files as they lie: what more there is in compressed ones shows when it comes to that."""
+        if find_pool(self.session.engine) is not None:
+            return
+        files = sum(step.path.stat().st_size for step in self.steps if isinstance(step, LoadFile))
+        needed = SERVER_ROOM + files + (0 if base is None else base.bytes)
+        check_room(self.session.engine.info().root_directory, needed, "the seed")
 
     def _built(self, key: str, base: Snapshot | None) -> Snapshot:
         from devenv.database.build import SeedRequest, build_snapshot  # noqa: PLC0415 - seldom, and slow to import

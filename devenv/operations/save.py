@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from devenv.database import capture
-from devenv.database.capture import Way, choose_way
+from devenv.database.capture import Files, Way, choose_way
 from devenv.database.catalogue import check_name, refuse_taken
 from devenv.database.server import Server
 from devenv.database.snapshots import ROOT, Key, Origin, Snapshot, SnapshotStore
@@ -57,6 +57,11 @@ class _Source:
     image: str
     snapshot: str
     """The key of what the data began as."""
+
+    def files(self, session: Session, snapshot_volume: str) -> Files:
+        """Its files, to be copied into a snapshot's volume."""
+        name = worker_of(session.identity.project)
+        return Files(session.engine, self.image, name, self.volume, snapshot_volume)
 
     @property
     def is_running(self) -> bool:
@@ -132,6 +137,7 @@ def _save(
     volume = store.prepare(key, labels(session.identity, ""))
     worker = worker_of(session.identity.project)
     try:
+        source.files(session, volume).check_room()
         stopped = _take(session, source, choice.way, volume, ours=ours)
         session.events.emit(Event("snapshot", Status.WORKING, "shutting a copy of the server down cleanly"))
         mounts = {volume: ROOT}
@@ -187,19 +193,22 @@ def _take(session: Session, source: _Source, way: Way, volume: str, *, ours: boo
         flags = mysql.server_flags(session.settings)
         capture.clone(session.engine, source.image, flags, donor, worker, volume)
         return 0.0
+    files = source.files(session, volume)
     if way is Way.COPY:
-        capture.copy(session.engine, source.image, worker, source.volume, volume)
+        files.copy()
         return 0.0
-    return _stopped_meanwhile(session, source, worker, volume)
+    return _stopped_meanwhile(session, source, files)
 
 
-def _stopped_meanwhile(session: Session, source: _Source, worker: str, volume: str) -> float:
+def _stopped_meanwhile(session: Session, source: _Source, files: Files) -> float:
+    """Copy all while the server runs, and again what it wrote to, while it is stopped; for how long it was."""
     assert source.container is not None
+    since = files.copy_ahead()
     begun = time.monotonic()
-    session.events.emit(Event(mysql.NAME, Status.WORKING, "stopped while its files are copied"))
+    session.events.emit(Event(mysql.NAME, Status.WORKING, "stopped while what changed meanwhile is copied"))
     session.engine.stop_container(source.container.id, STOP_SECONDS)
     try:
-        capture.copy(session.engine, source.image, worker, source.volume, volume)
+        files.copy_changed(since)
     finally:
         session.engine.start_container(source.container.id)
         wait_until_answers(session, source.project, source.container)

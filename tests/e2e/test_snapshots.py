@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -162,17 +164,39 @@ def test_deleting_asks_and_a_name_is_given_once(database: Stack) -> None:
     assert (unknown.code, unknown.error["code"]) == (2, "unknown_snapshot")
 
 
-def test_tables_that_cannot_be_cloned_are_saved_too(database: Stack) -> None:
-    database.engine.mysql("CREATE TABLE old (id INT) ENGINE=MyISAM; INSERT INTO old VALUES (5)")
-    saved = database.run("snapshot", "save", "with-myisam", "--json").ok().data
+def test_tables_that_cannot_be_cloned_are_saved_with_what_is_written_meanwhile(database: Stack) -> None:
+    database.engine.mysql("CREATE TABLE old (id INT) ENGINE=MyISAM; CREATE TABLE fresh (id INT)")
+    written: list[int] = []
+    ended = threading.Event()
+
+    def write_until_it_stops() -> None:
+        with suppress(AssertionError):
+            while not ended.is_set():
+                number = len(written)
+                database.engine.mysql(
+                    f"INSERT INTO old VALUES ({number}); INSERT INTO fresh VALUES ({number})"
+                )
+                written.append(number)
+
+    writer = threading.Thread(target=write_until_it_stops)
+    writer.start()
+    try:
+        until(lambda: written, "rows are written")
+        saved = database.run("snapshot", "save", "with-myisam", "--json").ok().data
+    finally:
+        ended.set()
+        writer.join()
     assert (saved["way"], "app.old (MyISAM)" in saved["reason"]) == ("stop and copy", True)
     assert database.engine.healths()["databasemaster"] in {"starting", "healthy"}
-    database.engine.mysql("DROP TABLE old")
+    database.engine.mysql("DROP TABLE old; DROP TABLE fresh")
 
     database.run("snapshot", "restore", "with-myisam").ok()
 
-    assert database.engine.mysql("SELECT id FROM old") == [["5"]]
-    database.engine.mysql("DROP TABLE old")
+    for table in ("old", "fresh"):
+        assert [int(row[0]) for row in database.engine.mysql(f"SELECT id FROM {table}")][
+            : len(written)
+        ] == written
+    database.engine.mysql("DROP TABLE old; DROP TABLE fresh")
 
 
 def fill(engine: Engine) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from devenv.database.branches import SERVER_ROOM
 from devenv.operations.data import DRIVER_VOLUME
 from devenv.operations.reset_db import reset_db
 from devenv.operations.up import UpOptions, up
@@ -103,3 +106,25 @@ def test_a_branch_carries_the_labels_of_its_environment_snapshot_and_driver(shop
     assert labels["com.docker.compose.volume"] == "database"
     assert labels["devenv.driver"] == "reflink"
     assert labels["devenv.snapshot.key"] == shop.project.memory["snapshot"]
+
+
+def test_a_seed_without_room_is_not_begun(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.up()
+    shop.engine.calls.clear()
+    shop.project.write("seed.sql", "x" * 5_000_000)
+    (empty,) = shop.engine.volumes("devenv.snapshot.origin=empty")
+    needed = SERVER_ROOM + int(empty.labels["devenv.snapshot.bytes"]) + 5_000_000
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+
+    found = shop.run("reset-db", "--json")
+
+    assert (found.code, found.error["code"]) == (1, "disk_full")
+    assert found.error["detail"]["needed"] == needed
+    assert shop.engine.called("run ") == []
+    assert len(snapshots(shop)) == 1
+
+
+def test_why_a_branch_is_made_so_is_told_to_people(shop: Shop) -> None:
+    shop.engine.answer("cp -a --reflink=always", "cp: failed to clone: Operation not supported", 1)
+    shop.up()
+    assert "(overlay, as reflink: Operation not supported)" in shop.run("status").ok().out
