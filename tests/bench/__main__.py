@@ -1,4 +1,4 @@
-"""Times `devenv up`, `down` and `status` beside plain Compose on the same generated file, in turn.
+"""Times `devenv up`, `down` and `status` beside plain Compose on the same generated file, and devservices, in turn.
 
 `make bench` works on an environment of its own, which it removes; the raw figures go to `artifacts/bench.json`.
 Nothing passes or fails here: machines are noisy, and ratios are for reading.
@@ -14,8 +14,11 @@ import sys
 import tempfile
 import uuid
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.bench import devservices
+from tests.bench.devservices import Devservices
 from tests.bench.figures import Bar, median, ratio, table
 from tests.bench.first import first_start, seeded
 from tests.bench.lifecycle import Rounds
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     import docker
 
+    from tests.bench.environment import Environment
     from tests.bench.lifecycle import Times
 
 ROUNDS = 7
@@ -76,12 +80,16 @@ def main() -> None:
         api = client()
         stack.callback(api.close)
         times = _measure(api, f"bench-{uuid.uuid4().hex[:6]}", rounds, stack)
-    facts = {**machine(), **engine()}
+    compose = devservices.compose_version()
+    facts = {**machine(), **engine(), "compose": compose}
+    if beside := devservices.report(times):
+        facts["devservices"] = devservices.described(compose)
     sys.stdout.write("".join(f"{name}: {value}\n" for name, value in facts.items()) + "\n")
     cells = [(name, f"{median(seconds):.2f} s", str(len(seconds))) for name, seconds in times.seconds.items()]
     sys.stdout.write(table(("", "median", "times"), cells) + "\n")
     rows = [bar.cells for bar in bars(times)]
     sys.stdout.write(table(("", "must", "aim", "measured", ""), rows) + "\n" + LEGEND)
+    sys.stdout.write(f"\n{beside}" if beside else "")
     target = REPOSITORY / "artifacts" / "bench.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(
@@ -93,12 +101,15 @@ def _measure(api: docker.APIClient, name: str, rounds: int, stack: ExitStack) ->
     environment = seeded(api, name)
     stack.callback(environment.remove)
     environment.devenv("up")
+    peer = _peer(environment, stack)
     subject = Rounds(environment)
     for number in range(rounds + 1):
         _say(f"round {number} of {rounds}")
         subject.watched_up()
-        subject.down_and_up()
+        subject.down_and_up(number / rounds)
         subject.nothing_to_do()
+        if peer:
+            subject.by_devservices(peer)
         if number == 0:
             subject.times.seconds.clear()  # the first of each does not count
     for number in range(max(1, rounds // 2)):
@@ -109,6 +120,21 @@ def _measure(api: docker.APIClient, name: str, rounds: int, stack: ExitStack) ->
         _say(f"first start {number + 1}")
         first_start(api, f"{name}-{number}", subject.times)
     return subject.times
+
+
+def _peer(environment: Environment, stack: ExitStack) -> Devservices | None:
+    """devservices on a copy of the environment, which is down then; None where it cannot be installed."""
+    home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    try:
+        devservices.install(home)
+    except RuntimeError as error:
+        _say(f"measured without devservices, which cannot be installed: {str(error).splitlines()[-1]}")
+        return None
+    environment.devenv("down")
+    peer = Devservices(environment, home)
+    stack.callback(peer.remove)
+    peer.copy()
+    return peer
 
 
 def _say(text: str) -> None:

@@ -13,20 +13,27 @@ from typing import TYPE_CHECKING
 from tests.harness import REPOSITORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 DEVENV = (sys.executable, "-m", "devenv")
 
 
 class Command:
-    """A process that was started; `begun` and `ended` are times of the monotonic clock."""
+    """A process that was started; `begun` and `ended` are times of the monotonic clock.
 
-    def __init__(self, *argv: str) -> None:
+    It works in that folder, with these environment variables; with ours where there are none.
+    """
+
+    def __init__(
+        self, *argv: str, folder: Path = REPOSITORY, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.argv = argv
         self.begun = time.monotonic()
         self._process = subprocess.Popen(
             argv,
-            cwd=REPOSITORY,
+            cwd=folder,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -62,18 +69,20 @@ class Command:
 
 
 @contextmanager
-def started(*argv: str) -> Iterator[Command]:
+def started(
+    *argv: str, folder: Path = REPOSITORY, variables: Mapping[str, str] | None = None
+) -> Iterator[Command]:
     """A process for the time of the block, which is interrupted at its end if it still runs then."""
-    command = Command(*argv)
+    command = Command(*argv, folder=folder, variables=variables)
     try:
         yield command
     finally:
         command.interrupt()
 
 
-def run(*argv: str) -> Command:
+def run(*argv: str, folder: Path = REPOSITORY, variables: Mapping[str, str] | None = None) -> Command:
     """A process that ended well."""
-    with started(*argv) as command:
+    with started(*argv, folder=folder, variables=variables) as command:
         command.finish()
     return command
 

@@ -67,6 +67,12 @@ def median(times: Sequence[float]) -> float | None:
     return statistics.median(times) if times else None
 
 
+def beside(name: str, ours: Sequence[float], peer: Sequence[float]) -> tuple[str, ...]:
+    """A row: name, the median of either side, the ratio; `-` where there is none."""
+    figures = ((median(ours), " s"), (median(peer), " s"), (ratio(ours, peer), ""))
+    return (name, *("-" if number is None else f"{number:.2f}{unit}" for number, unit in figures))
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell: the first to the left, all others to the right."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]

@@ -13,9 +13,11 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.bench.command import run
+from tests.bench.environment import DATABASE
 from tests.e2e.support import tried
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     import docker
 
+    from tests.bench.devservices import Devservices
     from tests.bench.environment import Environment
 
 ASK_SECONDS = 0.01
@@ -66,12 +69,31 @@ class Rounds:
         self._time("version", *self.environment.command()[:-2], "--version")
         self._time("python", sys.executable, "-c", "pass")
 
-    def down_and_up(self) -> None:
-        """From up to down and up again, by the one and by the other."""
+    def down_and_up(self, moment: float) -> None:
+        """From up to down and up again, by the one and by the other.
+
+        MySQL looks once a second whether it is to end: both begin at that part of its second, and rounds at
+        different ones, so that it is not chance who waits longer.
+        """
+        self._await(moment)
         self._time("down", *self.environment.command("down"))
         self._time("warm up", *self.environment.command("up"))
+        self._await(moment)
         self._time("compose down", *self.compose, "down")
         self._time("compose warm up", *self.compose, "up", "-d", "--wait")
+
+    def by_devservices(self, peer: Devservices) -> None:
+        """The same by devservices, after which nothing is up.
+
+        devenv stops and starts as well, which is what devservices does by its `down` and the `up` after it.
+        """
+        self._time("stop", *self.environment.command("stop"))
+        self._time("up after stop", *self.environment.command("up"))
+        run(*self.environment.command("down"))
+        self.times.add("devservices warm up", peer.up().seconds)
+        self.times.add("devservices no-op", peer.up().seconds)
+        self.times.add("devservices status", peer.status().seconds)
+        self.times.add("devservices down", peer.down().seconds)
 
     def watched_up(self) -> None:
         """From down to up under observation, which takes a good part of a core by itself."""
@@ -92,6 +114,11 @@ class Rounds:
             self.environment.configure(taskrunner={"replicas": count})
             run(*self.environment.command("down"))
             self._time(name, *self.environment.command("up"))
+
+    def _await(self, moment: float) -> None:
+        """Return at that part of a second since the database's container started."""
+        started = datetime.fromisoformat(self.environment.engine.service(DATABASE)["State"]["StartedAt"])
+        time.sleep((moment - (datetime.now(UTC) - started).total_seconds()) % 1.0)
 
     def _time(self, name: str, *argv: str) -> None:
         self.times.add(name, run(*argv).seconds)

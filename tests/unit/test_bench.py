@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 import socket
+import subprocess
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.bench import devservices
 from tests.bench.application import Sight, Visit, sight
 from tests.bench.dataset import Dataset
-from tests.bench.figures import Bar, Line, median, ratio, table
+from tests.bench.devservices import MINIMUM, configuration, is_older, wrapper
+from tests.bench.figures import Bar, Line, beside, median, ratio, table
+from tests.bench.lifecycle import Times
 from tests.bench.prober import Connection, ServerError, answers_again, ask, is_unmarked, probing
 from tests.bench.report import Imports, Measured, Resets, bars, growth, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 GREETING = b"\x0a9.7.4-2\x00"
@@ -227,3 +232,58 @@ def test_the_same_server_counts_only_after_it_was_away() -> None:
     assert not answers_again("1", was_away=False)
     assert not answers_again(None, was_away=True)
     assert answers_again("1", was_away=True)
+
+
+def test_two_sides_are_shown_with_their_ratio() -> None:
+    assert beside("down", [1.0, 3.0, 2.0], [2.0, 2.0, 2.0]) == ("down", "2.00 s", "2.00 s", "1.00")
+    assert beside("down", [], [2.0]) == ("down", "-", "2.00 s", "-")
+
+
+def test_devservices_gets_the_same_services_under_another_name() -> None:
+    generated = {
+        "name": "shop",
+        "services": {"web": {"image": "nginx", "labels": {"devenv.service": "web"}}},
+        "networks": {"default": {"name": "shop_default"}},
+        "volumes": {"database": {"name": "shop_database_1", "external": True}},
+    }
+    written = configuration(generated, "peer")
+    assert written["services"] == {"web": {"image": "nginx"}}
+    assert (written["name"], written["x-sentry-service-config"]["modes"]) == ("peer", {"default": ["web"]})
+    assert written["networks"] == {"default": {"name": "peer_default"}}
+    assert written["volumes"] == {"database": {"name": "peer_database"}}
+    assert "labels" in generated["services"]["web"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("version", "older"),
+    [("2.26.1-4", True), ("v2.29.6", True), (MINIMUM, False), ("5.0.0", False), ("?", True)],
+)
+def test_an_older_compose_is_known_by_its_numbers(version: str, older: bool) -> None:
+    assert is_older(version) is older
+
+
+def test_the_wrapper_answers_for_the_version_and_nothing_else(tmp_path: Path) -> None:
+    real, script = tmp_path / "real docker", tmp_path / "docker"
+    real.write_text('#!/bin/sh\necho "$@"\n')
+    real.chmod(0o755)
+    script.write_text(wrapper(str(real)))
+    script.chmod(0o755)
+
+    def said(*words: str) -> str:
+        return subprocess.run(
+            [str(script), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    assert said("compose", "version", "--short") == MINIMUM
+    assert said("compose", "up", "a b") == "compose up a b"
+
+
+def test_beside_devservices_only_what_was_measured_is_shown() -> None:
+    times = Times()
+    times.add("down", 1.0)
+    assert devservices.report(times) == ""
+    times.add("devservices down", 2.0)
+    assert "down  " in devservices.report(times)
+    assert "0.50" in devservices.report(times)
+    assert "told that this were one" in devservices.described("2.26.1-4")
+    assert devservices.described(MINIMUM) == devservices.VERSION
