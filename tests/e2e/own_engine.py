@@ -121,9 +121,10 @@ class OwnEngine:
 
 
 @contextmanager
-def own_engine(disk_bytes: int, images: tuple[str, ...]) -> Iterator[OwnEngine]:
+def own_engine(disk_bytes: int, images: tuple[str, ...], *, copies_only: bool = False) -> Iterator[OwnEngine]:
     """An engine with these images on a file system of so many bytes; this process talks to it meanwhile.
 
+    With `copies_only` no branch but a copy works on it.
     The thread that enters is in the engine's network namespace until it leaves, and so are its children.
     """
     folder = Path("/tmp") / f"dv-{uuid.uuid4().hex[:6]}"
@@ -131,6 +132,8 @@ def own_engine(disk_bytes: int, images: tuple[str, ...]) -> Iterator[OwnEngine]:
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         disk = stack.enter_context(new_disk(folder, disk_bytes))
+        if copies_only:
+            _nest_volumes(disk)
         stack.enter_context(_network(folder.name))
         engine = OwnEngine(folder, disk)
         stack.callback(engine.stop)
@@ -153,6 +156,21 @@ def new_disk(folder: Path, size: int) -> Iterator[Path]:
         yield mounted
     finally:
         _unmount_all(mounted)
+
+
+def _nest_volumes(disk: Path) -> None:
+    """Put an engine's volumes on an overlay, as those of an engine in a container are: it takes no other overlay's layer.
+
+    Only the volumes: with its images there too, the engine would keep each layer as a whole copy.
+    """
+    folders = {name: disk / name for name in ("lowerdir", "upperdir", "workdir")}
+    volumes = disk / "docker" / "volumes"
+    for folder in (*folders.values(), volumes):
+        folder.mkdir(parents=True)
+    # Where this is not shared the engine mounts its folder over itself, without what is mounted in it.
+    subprocess.run(["mount", "--make-shared", str(disk)], check=True)
+    options = ",".join(f"{name}={folder}" for name, folder in folders.items())
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "overlay", str(volumes)], check=True)
 
 
 def _unmount_all(below: Path) -> None:
