@@ -56,9 +56,10 @@ CREATED = r"Container (\S+)\s+(?:Re)?[Cc]reated"
 SPOKEN_OF = (
     r"services\.([\w-]+)",
     r"(?m)^\s*([\w.-]+) Error\b",
+    r"(?m)^\s*> \[([\w.-]+?)(?: [\w.-]+)? +(?:\d+/\d+|internal)\]",
     r"\[([\w.-]+?)(?: [\w.-]+)? +\d+/\d+\]",
 )
-"""How Compose and buildx name a service: in a definition, in a pull, in a build."""
+"""How Compose and buildx name a service: in a definition, in a pull, in a build as the step that failed or as any."""
 
 
 def places_of(name: str, code: str) -> tuple[Path, ...]:

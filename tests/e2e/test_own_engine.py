@@ -269,6 +269,21 @@ def test_a_full_disk_ends_a_start_with_its_name(place: Place) -> None:
         assert "devenv gc" in outcome.error["hint"]
 
 
+def test_a_full_disk_ends_a_build_with_its_name(place: Place) -> None:
+    stack = place.stack
+    stack.write("large/Dockerfile", "FROM scratch\nCOPY content /content\n")
+    stack.write("large/content", os.urandom(60_000_000))
+    own = {"large": {"build": "./large", "command": ["/content"]}}
+    stack.configure(database={"seed": ["fixtures/small.sql"]}, services=own)
+    with place.engine.filled(30_000_000):
+        outcome = stack.run("up", "large", "--json")
+        assert outcome.code == 1, outcome
+        assert outcome.error["code"] == "disk_full", outcome
+        assert outcome.error["detail"]["service"] == "large"
+        assert "devenv gc" in outcome.error["hint"]
+    stack.configure(database={"seed": ["fixtures/small.sql"]})
+
+
 def test_a_start_that_the_engine_did_not_survive_is_made_good(place: Place) -> None:
     stack, chance = place.stack, random.Random(SEED)
     stack.up("databasemaster")

@@ -25,6 +25,8 @@ SERVICES = {
         ('web Error Get "https://registry.example/v2/": no such host', "web"),
         ("#5 [built 2/2] RUN exit 7\n#5 ERROR: process did not complete", "built"),
         ("#5 [built stage-1 2/2] RUN exit 7", "built"),
+        ("#4 [web 1/2] RUN true\n#5 [built 2/2] RUN x\n------\n > [built 2/2] RUN x:\n------", "built"),
+        ("#3 ERROR: no space\n------\n > [built internal] load build context:\n------", "built"),
         ("bind source path does not exist: /srv/data", "web"),
         ("bind source path does not exist: /srv/data2", "web2"),
         (
