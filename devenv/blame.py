@@ -53,6 +53,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 
 CREATING = r"Container (\S+)\s+Creating"
 CREATED = r"Container (\S+)\s+(?:Re)?[Cc]reated"
+PULLING = r"(?m)^\s*(\S+) Pulling\b"
+PULLED = r"(?m)^\s*(\S+) Pulled\b"
 SPOKEN_OF = (
     r"services\.([\w-]+)",
     r"(?m)^\s*([\w.-]+) Error\b",
@@ -96,6 +98,7 @@ def _candidates(text: str, project: Project, image: str | None) -> Iterator[set[
         and service.image
         and re.search(rf"{re.escape(service.image)}(?![\w.:/-])", text)
     }
+    yield (set(re.findall(PULLING, text)) - set(re.findall(PULLED, text))) & names
     unfinished = set(re.findall(CREATING, text)) - set(re.findall(CREATED, text))
     yield {name for name in names for container in unfinished if _is_of(container, project.name, name)}
 

@@ -126,10 +126,10 @@ class Engine(Protocol):
         """Those of the images that are on the engine, by reference."""
 
     def pull(self, reference: str, on_line: LineSink) -> None:
-        """Fetch an image; raises RegistryUnreachableError or PullDeniedError."""
+        """Fetch an image; raises RegistryUnreachableError, PullDeniedError or ImageError `disk_full`."""
 
     def build(self, request: BuildRequest, on_line: LineSink) -> None:
-        """Build an image; raises ImageError `build_failed` with the last lines as evidence."""
+        """Build an image; raises ImageError `build_failed` or `disk_full` with the last lines as evidence."""
 
     def import_image(self, tar: Iterable[bytes], reference: str, labels: Mapping[str, str]) -> None:
         """Make an image of a root file system given as a tar stream."""

@@ -37,6 +37,8 @@ SERVICES = {
         ("No such image: nope/web:12", "web2"),
         ("Container shop-web-1  Created\n Container shop-built-1  Creating\nError", "built"),
         ("Container shop-web-1  Creating\n Container shop-built-1  Creating\nError", None),
+        ("web Pulling\n web2 Pulling\n web2 Pulled\nwrite /x: no space left on device", "web"),
+        ("web Pulling\n web2 Pulling\nwrite /x: no space left on device", None),
         ("no space left on device", None),
     ],
 )

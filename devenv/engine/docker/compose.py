@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from devenv.engine.observed import ExecResult
-from devenv.errors import EngineUnavailableError, ImageError, OperationError
+from devenv.errors import EngineUnavailableError, OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +24,8 @@ HOLD_SCRIPT = 'read -r _ && exec "$@"'
 """Waits for a line; where the input ends without one, the command never runs."""
 END_SECONDS = 10
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+LAYER = re.compile(r"[0-9a-f]{12} ")
+"""How Compose begins a line on a layer that it pulls: they come by the hundred, and explain no failure."""
 
 
 class Compose:
@@ -80,7 +82,7 @@ class Compose:
                 held.end()
 
     def build(self, request: BuildRequest, on_line: LineSink) -> None:
-        """Build an image; raises ImageError `build_failed` with the last lines as evidence."""
+        """Build an image; raises ImageError `build_failed` or `disk_full` with the last lines as evidence."""
         import python_on_whales
         from python_on_whales.exceptions import DockerException
 
@@ -103,12 +105,9 @@ class Compose:
                     tail.append(line)
                     on_line(line)
         except DockerException as error:
-            raise ImageError(
-                f"building {request.tag} from {request.context} failed",
-                code="build_failed",
-                evidence=tuple(tail),
-                hint="mend what the last lines name, then run `devenv up` again",
-            ) from error
+            from devenv.engine.docker.translate import build_error
+
+            raise build_error(request.tag, request.context, tuple(tail)) from error
 
 
 class _Held:
@@ -154,8 +153,9 @@ def _compose(compose_file: Path, words: Sequence[str], doing: str, on_line: Line
     def said(line: str) -> None:
         line = ANSI.sub("", line).strip()
         if line:
-            tail.append(line)
             on_line(line)
+        if line and not LAYER.match(line):
+            tail.append(line)
 
     if _client(compose_file, words, doing, said) != 0:
         raise _failed(doing, tuple(tail))

@@ -36,7 +36,7 @@ class Images(Connected):
         return found
 
     def pull(self, reference: str, on_line: LineSink) -> None:
-        """Fetch an image; raises RegistryUnreachableError or PullDeniedError."""
+        """Fetch an image; raises RegistryUnreachableError, PullDeniedError or ImageError `disk_full`."""
         from docker.errors import APIError
         from docker.utils import parse_repository_tag
 
@@ -68,16 +68,22 @@ class Images(Connected):
 
 
 def _progress(reference: str, messages: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """Few readable lines of the engine's many; raises what it reports in the middle of a pull."""
+    """Few readable lines of the engine's many; raises what it reports in the middle of a pull.
+
+    The engine ends after that; read to its end, the answer leaves no connection open.
+    """
     from devenv.engine.docker.translate import pull_error
 
+    failed: str | None = None
     done: dict[str, int] = {}
     total: dict[str, int] = {}
     for count, message in enumerate(messages):
         if "error" in message:
-            raise pull_error(reference, str(message["error"]))
+            failed = str(message["error"])
         progress = message.get("progressDetail") or {}
         if message.get("status") == "Downloading" and progress.get("total"):
             done[message["id"]], total[message["id"]] = progress["current"], progress["total"]
             if count % PULL_PROGRESS_EVERY == 0:
                 yield f"{sum(done.values()) // 2**20} of {sum(total.values()) // 2**20} MB"
+    if failed is not None:
+        raise pull_error(reference, failed)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FREE_ROOM = "free some room: `devenv gc` and `docker system df` show what is held"
+FULL = re.compile(r"no space left on device|ENOSPC|have enough free space in", re.IGNORECASE)
+"""How the engine, and what it runs in a build, say that its disk is full."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ ROWS = (
         "port_in_use",
         "run `devenv up` again: it chooses a free port for its own services; `devenv doctor` names the holder",
     ),
-    _row(r"no space left on device", "disk_full", FREE_ROOM),
+    _row(FULL.pattern, "disk_full", FREE_ROOM),
     _row(
         r"bind source path does not exist: (?P<mount>.+)",
         "mount_missing",
@@ -128,6 +130,11 @@ def refusal(lines: Iterable[str]) -> Refusal | None:
                 detail = {name: value for name, value in match.groupdict().items() if value}
                 return Refusal(code, unwrapped(line), hint, detail)
     return None
+
+
+def speaks_of_full_disk(lines: Iterable[str]) -> bool:
+    """Whether any line says so."""
+    return any(FULL.search(line) for line in lines)
 
 
 def unwrapped(text: str) -> str:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from devenv.engine.api import PullDeniedError, RegistryUnreachableError
 from devenv.engine.docker.connection import START_HINT
-from devenv.engine.docker.refusals import GONE, refusal, unwrapped
+from devenv.engine.docker.refusals import FREE_ROOM, GONE, refusal, speaks_of_full_disk, unwrapped
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from devenv.errors import DevenvError
 
@@ -28,12 +29,33 @@ UNREACHABLE = re.compile(
 def pull_error(reference: str, text: str) -> ImageError:
     """The reason why a pull failed, told from the engine's words: it gives no code for it."""
     reason = text.strip() or "the engine gave no reason"
+    if speaks_of_full_disk([reason]):
+        return no_room(f"pull {reference}", (reason,))
     if UNREACHABLE.search(reason):
         return RegistryUnreachableError(f"the registry of {reference} cannot be reached", evidence=(reason,))
     return PullDeniedError(
         f"the registry does not give {reference}",
         evidence=(reason,),
         hint="check the image's name and tag, and `docker login` if it is private",
+    )
+
+
+def build_error(tag: str, context: Path, lines: tuple[str, ...]) -> ImageError:
+    """The reason why a build failed, told from its last lines."""
+    if speaks_of_full_disk(lines):
+        return no_room(f"build {tag}", lines)
+    return ImageError(
+        f"building {tag} from {context} failed",
+        code="build_failed",
+        evidence=lines,
+        hint="mend what the last lines name, then run `devenv up` again",
+    )
+
+
+def no_room(doing: str, evidence: tuple[str, ...]) -> ImageError:
+    """The error for an image that the engine's disk has no room for."""
+    return ImageError(
+        f"cannot {doing}: the engine's disk is full", code="disk_full", evidence=evidence, hint=FREE_ROOM
     )
 
 

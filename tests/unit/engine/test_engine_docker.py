@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -15,7 +17,7 @@ from devenv.engine.docker.connection import translated
 from devenv.engine.docker.containers import observed_container
 from devenv.engine.docker.images import _progress
 from devenv.engine.docker.logs import _interleaved, _lines
-from devenv.engine.docker.translate import pull_error
+from devenv.engine.docker.translate import build_error, pull_error
 from devenv.engine.observed import ObservedContainer, ProbeResult
 from devenv.engine.socket import SocketTransport
 from devenv.engine.transport import NOT_FOUND, ApiError
@@ -39,6 +41,7 @@ UNREACHABLE = [
     "received unexpected HTTP status: 503 Service Unavailable",
     "received unexpected HTTP status: 502 Bad Gateway",
 ]
+FULL = "cannot build shop/web:1: the engine's disk is full"
 DENIED = [
     "pull access denied for shop/backend, repository does not exist or may require 'docker login'",
     "manifest for mysql:nothing not found: manifest unknown",
@@ -63,6 +66,37 @@ def test_a_registry_that_says_no(text: str) -> None:
     assert isinstance(error, PullDeniedError)
     assert error.message == "the registry does not give mysql:8.4"
     assert error.evidence == (text or "the engine gave no reason",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "write /var/lib/docker/tmp/GetImageBlob1: no space left on device",
+        "failed to register layer: write /usr/lib/libc.so: no space left on device",
+    ],
+)
+def test_a_pull_that_the_disk_has_no_room_for(text: str) -> None:
+    error = pull_error("mysql:8.4", text)
+    assert (type(error), error.code) == (ImageError, "disk_full")
+    assert error.message == "cannot pull mysql:8.4: the engine's disk is full"
+    assert error.evidence == (text,)
+    assert "`devenv gc`" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("dd: error writing '/x': No space left on device", "disk_full", FULL),
+        ("npm error nospc ENOSPC: no space left on device, write", "disk_full", FULL),
+        ("E: You don't have enough free space in /var/cache/apt/archives/.", "disk_full", FULL),
+        ("cc: fatal error", "build_failed", "building shop/web:1 from /shop failed"),
+    ],
+)
+def test_why_a_build_failed(line: str, code: str, message: str) -> None:
+    lines = (line, "ERROR: failed to solve: process did not complete successfully: exit code: 1")
+    error = build_error("shop/web:1", Path("/shop"), lines)
+    assert (error.code, error.message, error.evidence) == (code, message, lines)
+    assert error.hint
 
 
 def api_error(text: str) -> docker.errors.APIError:
@@ -260,6 +294,28 @@ def test_what_goes_wrong_in_the_middle_of_a_pull_is_raised() -> None:
     messages = iter([{"status": "Pulling"}, message("a", 0, 10), {"error": "unexpected EOF"}])
     with pytest.raises(RegistryUnreachableError, match="cannot be reached"):
         list(_progress("x", messages))
+
+
+def test_the_answer_to_a_pull_that_fails_is_read_to_its_end() -> None:
+    messages = iter([{"error": "unexpected EOF"}, {"status": "Pulling"}])
+    with pytest.raises(RegistryUnreachableError):
+        list(_progress("x", messages))
+    assert list(messages) == []
+
+
+def test_the_layers_of_a_pull_are_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ["web Pulling", *["f5bc9bd0728d Extracting"] * 30, "write /x: no space left on device"]
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in said) + "exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    lines: list[str] = []
+
+    with pytest.raises(OperationError) as caught:
+        DockerEngine().create(tmp_path / ".devenv" / "compose.yaml", None, lines.append)
+
+    assert lines == said
+    assert (caught.value.code, caught.value.evidence) == ("disk_full", (said[0], said[-1]))
 
 
 class HalfStarted(SocketTransport):
