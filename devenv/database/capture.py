@@ -57,7 +57,8 @@ kill -9 $pid
 """
 """The recipient is an empty server in the container's own layer; what it clones goes into the snapshot."""
 
-ROOM_SCRIPT = f"du -s --block-size=1 {SOURCE} | cut -f 1; df --output=avail --block-size=1 {ROOT} | tail -n 1"
+ROOM_SCRIPT = f"du -s --block-size=1 {SOURCE} 2>/dev/null | cut -f 1; df --output=avail --block-size=1 {ROOT} | tail -n 1"
+"""A server that runs may remove a file while it is looked at: no word about that."""
 SETTLE_ROOM = 128_000_000
 """Bytes that a server takes for files of its own while it settles the copy."""
 
@@ -75,15 +76,22 @@ COPY_CHANGED_SCRIPT = f"""
 set -eu
 export LC_ALL=C
 cd {ROOT}/{DATA}
-find . | sort >/tmp/copied
+find . >/tmp/copied
 cd {SOURCE}
-find . | sort >/tmp/present
-{{ comm -13 /tmp/copied /tmp/present; find . -type f -newermt "@$SINCE"; }} | sort -u | tr '\\n' '\\0' |
-  xargs -0 -r {_COPY} --parents --remove-destination -t {ROOT}/{DATA}
+find . >/tmp/present
+find . -type f -newermt "@$SINCE" >/tmp/changed
+sort -o /tmp/copied /tmp/copied
+sort -o /tmp/present /tmp/present
+comm -13 /tmp/copied /tmp/present >>/tmp/changed
+comm -23 /tmp/copied /tmp/present >/tmp/gone
+tr '\\n' '\\0' </tmp/changed | xargs -0 -r {_COPY} --parents --remove-destination -t {ROOT}/{DATA}
 cd {ROOT}/{DATA}
-comm -23 /tmp/copied /tmp/present | tr '\\n' '\\0' | xargs -0 -r rm -rf
+tr '\\n' '\\0' </tmp/gone | xargs -0 -r rm -rf
 """
-"""What is new and what was written to since; what is no longer there goes. The server writes names without newlines."""
+"""What is new and what was written to since; what is no longer there goes. The server writes names without newlines.
+
+By files, not through pipes: of a pipe the shell knows only how its last program ended.
+"""
 CLOCK_SECONDS = 2
 """A file's time may be that much older than its content: the kernel's clock for files ticks, and some file systems round."""
 

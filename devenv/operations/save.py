@@ -131,13 +131,14 @@ def _source(session: Session) -> _Source:
 def _save(
     session: Session, source: _Source, store: SnapshotStore, name: str, key: str, begun: float
 ) -> SaveResult:
-    choice, ours = _choose(session, source)
-    session.events.emit(Event("snapshot", Status.WORKING, f"taking the data: {choice.reason}"))
     flags = mysql.server_flags(session.settings)
     volume = store.prepare(key, labels(session.identity, ""))
     worker = worker_of(session.identity.project)
     try:
         source.files(session, volume).check_room()
+        # From here on the server may have a plugin of ours, which only taking the data takes away.
+        choice, ours = _choose(session, source)
+        session.events.emit(Event("snapshot", Status.WORKING, f"taking the data: {choice.reason}"))
         stopped = _take(session, source, choice.way, volume, ours=ours)
         session.events.emit(Event("snapshot", Status.WORKING, "shutting a copy of the server down cleanly"))
         mounts = {volume: ROOT}
