@@ -60,7 +60,7 @@ fmt: $(DEV) ## format the code and repair what ruff can repair
 	@$(PY) -m ruff format
 
 .PHONY: bench
-bench: $(DEV) ## time devenv beside plain Compose on the same environment, in turn
+bench: $(DEV) ## time devenv beside plain Compose and devservices on the same environment, in turn
 	@$(DEVENV) setup --yes
 	@$(PY) -m tests.bench
 

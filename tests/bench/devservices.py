@@ -4,10 +4,10 @@ It gets the generated file under a project's name of its own, the same ports, fo
 and a volume into which devenv's database was copied: no side initialises anything in a measured round. It lives in
 a temporary folder, home and state included, reports to nobody and pulls nothing.
 
-Every version that has `up` wants Docker Compose 2.29.7 or newer and downloads one where it finds an older. So that it
-can be measured beside the Compose that is here, `docker` is for it a script that answers `docker compose version
---short` with what it wants, after it asked the real one, and passes all else on. Where Compose is new enough there
-is no script.
+Its versions that have `up`, as far as they were looked at, want Docker Compose 2.29.7 or newer and download one where
+they find an older. So that it can be measured beside the Compose that is here, `docker` is for it a script that
+answers `docker compose version --short` with what it wants, after it asked the real one, and passes all else on.
+Where Compose is new enough there is no script.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ PAIRS = (
 )
 """What is compared: name, devenv's, that of devservices."""
 LEGEND = """\
-`devservices down` stops the containers, as `devenv stop` does; `devenv down` removes them. `devservices up` is run
-with `--offline`, or it would ask a registry for every image.
+`devservices down` stops the containers, as `devenv stop` does; `devenv down` removes them. `devservices up` looks
+every 5 s whether all are healthy, and is run with `--offline`, or it would ask a registry for every image.
 """
 
 

@@ -113,12 +113,27 @@ def new_stack(
         stack.remove()
 
 
-@pytest.fixture
-def own(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
-    """A project that nobody else uses; small data, so that it is up quickly."""
-    stack = new_stack()
+def with_small_seed(stack: Stack) -> Stack:
+    """A project with small data, so that it is up quickly."""
     stack.write("fixtures/small.sql", SMALL_SEED)
     stack.configure(database={"seed": ["fixtures/small.sql"]})
+    return stack
+
+
+@pytest.fixture(scope="module")
+def database_image(new_stack: Callable[..., Stack]) -> str:
+    """The database's image, which the machine's engine has then."""
+    stack = with_small_seed(new_stack())
+    stack.up("databasemaster")
+    reference = str(stack.engine.service("databasemaster")["Config"]["Image"])
+    stack.remove()
+    return reference
+
+
+@pytest.fixture
+def own(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
+    """A project that nobody else uses."""
+    stack = with_small_seed(new_stack())
     yield stack
     stack.remove()
     LIVE.remove(stack)

@@ -125,6 +125,7 @@ def own_engine(disk_bytes: int, images: tuple[str, ...], *, copies_only: bool = 
     """An engine with these images on a file system of so many bytes; this process talks to it meanwhile.
 
     With `copies_only` no branch but a copy works on it.
+
     The thread that enters is in the engine's network namespace until it leaves, and so are its children.
     """
     folder = Path("/tmp") / f"dv-{uuid.uuid4().hex[:6]}"

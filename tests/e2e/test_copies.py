@@ -10,12 +10,12 @@ import pytest
 
 from devenv.database.snapshots import SnapshotStore
 from devenv.engine.docker import DockerEngine
-from tests.e2e.conftest import SMALL_SEED
+from tests.e2e.conftest import with_small_seed
 from tests.e2e.own_engine import own_engine
 from tests.e2e.support import LIVE, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.long
 
@@ -24,22 +24,14 @@ SEEDED, CHANGED, RESTORED = ["1", "2", "3"], ["1", "2", "3", "4"], ["1", "2", "3
 
 
 @pytest.fixture
-def copies(new_stack: Callable[..., Stack], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def copies(database_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A database on such an engine."""
-    source = new_stack()
-    source.write("fixtures/small.sql", SMALL_SEED)
-    source.configure(database={"seed": ["fixtures/small.sql"]})
-    source.up("databasemaster")
-    image = str(source.engine.service("databasemaster")["Config"]["Image"])
-    source.remove()
     with (
-        own_engine(DISK_BYTES, (image,), copies_only=True) as engine,
+        own_engine(DISK_BYTES, (database_image,), copies_only=True) as engine,
         closing(docker.APIClient(engine.host)) as api,
     ):
-        stack = Stack(tmp_path_factory.mktemp("project"), api)
+        stack = with_small_seed(Stack(tmp_path_factory.mktemp("project"), api))
         LIVE.append(stack)
-        stack.write("fixtures/small.sql", SMALL_SEED)
-        stack.configure(database={"seed": ["fixtures/small.sql"]})
         yield stack
         LIVE.remove(stack)
         stack.remove()

@@ -15,12 +15,12 @@ import docker
 import docker.errors
 import pytest
 
-from tests.e2e.conftest import SMALL_SEED
+from tests.e2e.conftest import with_small_seed
 from tests.e2e.own_engine import OwnEngine, own_engine
 from tests.e2e.support import LIVE, Stack, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.long
 
@@ -51,25 +51,11 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def image(new_stack: Callable[..., Stack]) -> str:
-    """The database's image, which the machine's engine has."""
-    stack = new_stack()
-    stack.write("fixtures/small.sql", SMALL_SEED)
-    stack.configure(database={"seed": ["fixtures/small.sql"]})
-    stack.up("databasemaster")
-    reference = str(stack.engine.service("databasemaster")["Config"]["Image"])
-    stack.remove()
-    return reference
-
-
-@pytest.fixture(scope="module")
-def place(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with own_engine(DISK_BYTES, (image,)) as engine, closing(docker.APIClient(engine.host)) as api:
-        stack = Stack(tmp_path_factory.mktemp("project"), api)
+def place(database_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with own_engine(DISK_BYTES, (database_image,)) as engine, closing(docker.APIClient(engine.host)) as api:
+        stack = with_small_seed(Stack(tmp_path_factory.mktemp("project"), api))
         LIVE.append(stack)
-        stack.write("fixtures/small.sql", SMALL_SEED)
         stack.write("dump.sql", DUMP)
-        stack.configure(database={"seed": ["fixtures/small.sql"]})
         stack.up("databasemaster")
         yield Place(engine, stack)
         LIVE.remove(stack)
@@ -131,6 +117,8 @@ def test_a_full_disk_is_said_and_loses_nothing(place: Place, left: int) -> None:
             assert outcome.error["hint"]
             assert place.rows() == old
         assert "full" not in stack.run("snapshot", "list").ok().out.split()
+        plugins = "SELECT plugin_name FROM information_schema.plugins WHERE plugin_name = 'clone'"
+        assert stack.engine.mysql(plugins) == []
         # What needs no room works.
         stack.run("undo").ok()
         stack.run("undo").ok()
