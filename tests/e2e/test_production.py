@@ -58,8 +58,8 @@ class Production:
 
 
 @pytest.fixture(scope="module")
-def beside(born: Any) -> Iterator[Production]:
-    found = Production(born.stack)
+def beside(born_stack: Stack) -> Iterator[Production]:
+    found = Production(born_stack)
     found.run("up")
     yield found
     found.engine.remove_all()
