@@ -126,7 +126,9 @@ class Undo(Section):
     """How much of the former data is kept for `devenv undo`."""
 
     keep: Annotated[int, Whole(1, 100)] = Field(3, description="The number of former states.")
-    size: Annotated[int, Size()] = Field(5 * 2**30, description="What `devenv gc` leaves of them: 5GB.")
+    size: Annotated[int, Size()] = Field(
+        5 * 2**30, description="At most so many bytes of their own: 5GB; the last one always stays."
+    )
 
 
 class Database(Section):

@@ -43,6 +43,12 @@ class Budget:
     keep: int
     size: int
 
+    @property
+    def shown_size(self) -> str:
+        """The bytes as people write them."""
+        gigabytes = self.size / 2**30
+        return f"{gigabytes:.1f} GB" if gigabytes >= 1 else f"{self.size / 2**20:.0f} MB"
+
 
 @dataclass(frozen=True)
 class Inventory:
@@ -80,23 +86,32 @@ def plan_gc(found: Inventory, budget: Budget, *, undo_too: bool) -> tuple[Item, 
     )
 
 
+def beyond(sizes: Sequence[int | None], budget: Budget) -> tuple[str | None, ...]:
+    """Why there is no room for data that are kept for `undo`; None where there is. The last put aside come first."""
+    reasons: list[str | None] = []
+    total = 0
+    for number, size in enumerate(sizes):
+        total += size or 0
+        if number >= budget.keep:
+            reasons.append(f"more than {budget.keep}")
+        elif total > budget.size:
+            reasons.append(f"beyond {budget.shown_size}")
+        else:
+            reasons.append(None)
+    return tuple(reasons)
+
+
 def _branches(found: Inventory, budget: Budget, *, undo_too: bool) -> tuple[Item, ...]:
     items = [
         Item(Kind.BRANCH, name, size, "no command knows it any more")
         for name, size in found.branches.items()
         if name not in found.former
     ]
-    total = 0
-    for number, name in enumerate(name for name in found.former if name in found.branches):
-        size = found.branches[name]
-        total += size or 0
-        if undo_too:
-            items.append(Item(Kind.BRANCH, name, size, "kept for undo"))
-        elif number >= budget.keep:
-            items.append(Item(Kind.BRANCH, name, size, f"kept for undo, more than {budget.keep}"))
-        elif total > budget.size:
-            reason = f"kept for undo, beyond {budget.size / 2**30:.1f} GB"
-            items.append(Item(Kind.BRANCH, name, size, reason))
+    former = [name for name in found.former if name in found.branches]
+    for name, reason in zip(former, beyond([found.branches[name] for name in former], budget), strict=True):
+        if undo_too or reason is not None:
+            why = "kept for undo" if undo_too else f"kept for undo, {reason}"
+            items.append(Item(Kind.BRANCH, name, found.branches[name], why))
     return tuple(items)
 
 

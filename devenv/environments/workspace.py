@@ -29,12 +29,24 @@ REPLACE INTO devenv.marker VALUES ('unseeded');
 
 
 @dataclass(frozen=True)
+class Former:
+    """Data that were put aside: their generation, the snapshot that they are a branch of, and how large they are.
+
+    `at_most` are the bytes that they take of their own, or more; None where nobody has looked.
+    """
+
+    generation: int
+    snapshot: str
+    at_most: int | None = None
+
+
+@dataclass(frozen=True)
 class Memory:
     """What an environment remembers between two commands; all of it can be found or made again.
 
     `generation` numbers the volume with the database's data, 0 where there is none yet, and `snapshot` is
-    the key that it is a branch of. `former` holds both for the data before, the last first: what `undo` has. Those
-    of them that were found on the engine when the memory was lost are `recovered`: how old they are nobody knows.
+    the key that it is a branch of. `former` are the data before, the last first: what `undo` has. Those of them
+    that were found on the engine when the memory was lost are `recovered`: how old they are nobody knows.
     `spare` is the generation of the data that a spare has, 0 where there is none. `scale` is how many there
     are to be of a service, by name, where that is not what the configuration says. `production` is whether
     it has production's shape, with `pods` and `tls` where they were asked for (0 and None: as configured).
@@ -44,7 +56,7 @@ class Memory:
     ports: Mapping[str, int] = field(default_factory=dict)
     generation: int = 0
     snapshot: str = ""
-    former: tuple[tuple[int, str], ...] = ()
+    former: tuple[Former, ...] = ()
     spare: int = 0
     scale: Mapping[str, int] = field(default_factory=dict)
     pulled: tuple[str, ...] = ()
@@ -223,11 +235,16 @@ def _numbers(raw: Any) -> tuple[int, ...]:
     return tuple(one for one in raw if _is_count(one)) if isinstance(raw, list) else ()
 
 
-def _former(raw: Any) -> tuple[tuple[int, str], ...]:
-    """Generation and snapshot of the data put aside; what does not fit is forgotten."""
-    pairs = raw if isinstance(raw, list) else []
+def _former(raw: Any) -> tuple[Former, ...]:
+    """The data put aside; what does not fit is forgotten. Once they were pairs of generation and snapshot."""
+    items = [
+        {"generation": item[0], "snapshot": item[1]} if isinstance(item, list) and len(item) == 2 else item
+        for item in (raw if isinstance(raw, list) else [])
+    ]
     return tuple(
-        (pair[0], pair[1])
-        for pair in pairs
-        if isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], int) and isinstance(pair[1], str)
+        Former(item["generation"], item["snapshot"], size if _is_count(size := item.get("at_most")) else None)
+        for item in items
+        if isinstance(item, dict)
+        and _is_count(item.get("generation"))
+        and isinstance(item.get("snapshot"), str)
     )

@@ -23,12 +23,13 @@ from devenv.database.pool import find_pool
 from devenv.database.seed import LoadFile, RunCommand, SeedStep, seed_inputs, seed_key
 from devenv.database.snapshots import Key, Snapshot, SnapshotStore, nearest
 from devenv.environments.registry import Registry
+from devenv.environments.workspace import Former
 from devenv.errors import OperationError
 from devenv.events import Event, Phase, Status
 from devenv.model import Label
 from devenv.operations.ahead import nothing
 from devenv.operations.room import check_room
-from devenv.project import database_volume, labels
+from devenv.project import labels
 from devenv.render.compose import MARK, network_labels, network_name, volume_labels
 from devenv.services import mysql
 
@@ -194,34 +195,26 @@ def _refuse_gone(store: SnapshotStore, snapshot: Snapshot) -> None:
 
 
 def remember_branch(
-    session: Session, generation: int, snapshot_key: str, compose_text: str | None = None
+    session: Session,
+    generation: int,
+    snapshot_key: str,
+    compose_text: str | None = None,
+    *,
+    at_most: int | None = None,
 ) -> None:
     """Take a branch into use, from which there is no return, with its Compose file; the one before is kept for `undo`.
 
-    Also those that are too many by now: `forget_older` removes them, once nothing runs on them any more.
+    That takes `at_most` so many bytes. Those that are too many by now are kept too: `forget_older` removes them,
+    once nothing runs on them any more.
     """
     memory = session.workspace.recall()
     former = memory.former
     if memory.generation:
-        former = ((memory.generation, memory.snapshot), *former)
+        former = (Former(memory.generation, memory.snapshot, at_most), *former)
     spare = 0 if memory.spare == generation else memory.spare
     session.workspace.remember(generation=generation, snapshot=snapshot_key, former=former, spare=spare)
     if compose_text is not None:
         session.workspace.write_compose_file(compose_text, MARK)
-
-
-def forget_older(session: Session) -> None:
-    """Remove the oldest of the branches kept for `undo` that are more than the settings want.
-
-    Not those that were found when the memory was lost, and none that the memory does not know: they are for `gc`,
-    which asks. (An unknown one of the number that comes next was never completed, and is built over.)
-    """
-    memory, keep = session.workspace.recall(), session.settings.database.undo.keep
-    old = [one for one in memory.former[keep:] if one[0] not in memory.recovered]
-    for generation, _ in old:
-        remove_branch(session.engine, database_volume(session.identity.project, generation))
-    if old:
-        session.workspace.remember(former=tuple(one for one in memory.former if one not in old))
 
 
 def _placed(step: SeedStep, project: Project) -> SeedStep:

@@ -65,7 +65,7 @@ def prompt(session: Session, arguments: tuple[str, ...], *, tty: bool) -> int:
 def _row(volume: ObservedVolume, memory: Memory, volumes: tuple[ObservedVolume, ...]) -> BranchRow:
     raw = volume.labels.get(Label.GENERATION, "")
     generation = int(raw) if raw.isdigit() else 0
-    known = {memory.generation: memory.snapshot, **dict(memory.former)}
+    known = {memory.generation: memory.snapshot} | {one.generation: one.snapshot for one in memory.former}
     upper = next((one for one in volumes if one.name == f"{volume.name}_upper"), volume)
     return BranchRow(
         volume=volume.name,
@@ -81,7 +81,7 @@ def _row(volume: ObservedVolume, memory: Memory, volumes: tuple[ObservedVolume, 
 def _state(generation: int, memory: Memory) -> str:
     if generation == memory.generation:
         return "current"
-    former = [number for number, _ in memory.former]
+    former = [one.generation for one in memory.former]
     return f"undo {former.index(generation) + 1}" if generation in former else "unused"
 
 

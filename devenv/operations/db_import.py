@@ -28,7 +28,7 @@ from devenv.database.source import opened_dump, shown_name
 from devenv.errors import DevenvError, RefusedError
 from devenv.events import Event, Status
 from devenv.model import Label
-from devenv.operations.data import empty_snapshot, forget_older, make_branch, remember_branch
+from devenv.operations.data import empty_snapshot, make_branch, remember_branch
 from devenv.operations.generations import next_generation, recover_memory
 from devenv.operations.guard import refuse_foreign_server
 from devenv.operations.images import obtain
@@ -36,6 +36,7 @@ from devenv.operations.leftovers import remove_helpers, without_strays
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, present_data, running_server
 from devenv.operations.reset_db import project_on
+from devenv.operations.retention import forget_older
 from devenv.operations.room import check_room
 from devenv.operations.switch import gone_on_error, started_successor, switch
 from devenv.project import labels, successor_name
@@ -173,14 +174,15 @@ class _Job:
         volume = self.project.volume(mysql.VOLUME)
         switched = time.monotonic()
         generation = int(volume.labels[Label.GENERATION])
-        remember = partial(remember_branch, session, generation, empty.key, text)
+        size = present.result().at_most
+        remember = partial(remember_branch, session, generation, empty.key, text, at_most=size)
         copied = gone_on_error(session, site.name) if isinstance(site, StandIn) else None
         image = self.images[mysql.IMAGE]
         with copied or started_successor(session, self.observed, self.project, image) as successor:
             is_running = switch(session, self.observed, self.project, successor, remember)
         phases |= {**loaded.phases, "switch": time.monotonic() - switched}
         seconds = time.monotonic() - begun
-        forget_older(session)
+        forget_older(session, self.observed)
         return ImportResult(
             source=self.shown,
             bytes=len(self.script),

@@ -7,29 +7,26 @@ from typing import TYPE_CHECKING
 
 from devenv.database.branches import KIND_LAYER, LAYERS, remove_branch
 from devenv.database.catalogue import refuse_used
-from devenv.database.garbage import Budget, Inventory, Item, Kind, plan_gc
+from devenv.database.garbage import Inventory, Item, Kind, plan_gc
 from devenv.database.pool import remove_volumes
-from devenv.database.snapshots import Key, SnapshotStore, run_worker, worker, worker_name
+from devenv.database.snapshots import Key, SnapshotStore, worker_name
 from devenv.environments.registry import Registry
 from devenv.errors import DevenvError, RefusedError
 from devenv.events import Event, Status
-from devenv.images.obtain import resolve_all
 from devenv.model import Label
 from devenv.operations.generations import recover_memory
 from devenv.operations.leftovers import helper_names
 from devenv.operations.pool import ready_pool
-from devenv.operations.session import configured_ports
+from devenv.operations.retention import budget_of
+from devenv.operations.sizes import measure_volumes
 from devenv.project import database_volume
-from devenv.services import mysql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Memory
     from devenv.operations.session import Session
-
-MOUNTS = "/volumes"
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,7 @@ def gc(
         observed = session.observe()
         memory = recover_memory(session, observed)
         ready_pool(session, observed)
-        budget = Budget(session.settings.database.undo.keep, session.settings.database.undo.size)
-        items = plan_gc(_inventory(session, observed, memory), budget, undo_too=undo_too)
+        items = plan_gc(_inventory(session, observed, memory), budget_of(session), undo_too=undo_too)
         total = sum(item.bytes or 0 for item in items)
         if dry_run or not items:
             return GcResult(items, total, freed=False)
@@ -69,8 +65,8 @@ def gc(
             )
         removed = tuple(item for item in items if _remove(session, item))
         names = {item.name for item in removed}
-        former = [pair for pair in memory.former if _volume(session, pair[0]) not in names]
-        session.workspace.remember(former=tuple(former))
+        former = tuple(one for one in memory.former if _volume(session, one.generation) not in names)
+        session.workspace.remember(former=former)
     return GcResult(removed, sum(item.bytes or 0 for item in removed), freed=True)
 
 
@@ -84,16 +80,13 @@ def _inventory(session: Session, observed: ObservedState, memory: Memory) -> Inv
     unfinished = {
         volume.labels[Key.KEY]: volume.name for volume in store.unsealed() if _is_free(volume.labels[Key.KEY])
     }
-    layer_of = {name: f"{name}{LAYERS[0]}" for name in branches if f"{name}{LAYERS[0]}" in kinds}
-    sizes = _measure(
-        session, observed, [layer_of.get(name, name) for name in branches] + list(unfinished.values())
-    )
+    sizes = measure_volumes(session, observed, [*branches, *unfinished.values()])
     return Inventory(
-        branches={name: sizes.get(layer_of.get(name, name)) for name in branches},
-        former=[_volume(session, generation) for generation, _ in memory.former],
+        branches={name: sizes.get(name) for name in branches},
+        former=[_volume(session, one.generation) for one in memory.former],
         databases=session.engine.volumes(f"{Label.KIND}=database"),
         snapshots=store.all(),
-        wanted=frozenset({memory.snapshot, *(key for _, key in memory.former)}),
+        wanted=frozenset({memory.snapshot, *(one.snapshot for one in memory.former)}),
         unfinished={key: sizes.get(name) for key, name in unfinished.items()},
         layers=[name for name, kind in kinds.items() if kind == KIND_LAYER and _is_orphan(name, kinds)],
         containers=[
@@ -123,31 +116,6 @@ def _exists(session: Session, container: str) -> bool:
 
 def _volume(session: Session, generation: int) -> str:
     return database_volume(session.identity.project, generation)
-
-
-def _measure(session: Session, observed: ObservedState, names: Sequence[str]) -> dict[str, int]:
-    """The bytes that each volume takes on the disk; nothing where no image of ours is there to look with."""
-    image = _image(session, observed)
-    if not names or image is None:
-        return {}
-    mounts = {name: f"{MOUNTS}/{name}:ro" for name in names}
-    name = f"{session.identity.project}-database-measure"
-    script = f"cd {MOUNTS} && du -s --block-size=1 *"
-    result = run_worker(session.engine, worker(name, image, script, mounts))
-    rows = [line.split("\t") for line in result.output.splitlines()]
-    return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
-
-
-def _image(session: Session, observed: ObservedState) -> str | None:
-    """An image with a shell that is here: of the database's container, or the one for it."""
-    for container in observed.of(mysql.NAME):
-        return container.image
-    ports = configured_ports(session.settings, session.shape)
-    memory = session.workspace.recall()
-    project = session.project(ports, memory.generation, session.engine.info())
-    resolutions = resolve_all(session.engine, session.image_order(project, memory))
-    reference = next(one.reference for one in resolutions if one.key == "database")
-    return reference if session.engine.images([reference]) else None
 
 
 def _remove(session: Session, item: Item) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from devenv.database.snapshots import Key
+from devenv.environments.workspace import Former
 from devenv.model import Label
 from devenv.project import database_volume
 from devenv.services import mysql
@@ -34,14 +35,16 @@ def recover_memory(session: Session, observed: ObservedState) -> Memory:
         for volume in observed.volumes
         if volume.labels.get(Label.KIND) == mysql.VOLUME and volume.labels.get(Label.GENERATION, "").isdigit()
     }
-    former = tuple((one, keys[one]) for one in sorted(keys, reverse=True) if one not in {generation, spare})
+    former = tuple(
+        Former(one, keys[one]) for one in sorted(keys, reverse=True) if one not in {generation, spare}
+    )
     if not generation and not former:
         return memory
     return session.workspace.remember(
         generation=generation,
         snapshot=keys.get(generation, ""),
         former=former,
-        recovered=tuple(one for one, _ in former),
+        recovered=tuple(one.generation for one in former),
         spare=spare,
     )
 
@@ -66,4 +69,4 @@ def next_generation(session: Session) -> int:
     A volume of a higher number than it knows was never completed, and is built over.
     """
     memory = session.workspace.recall()
-    return max([memory.generation, memory.spare, *(generation for generation, _ in memory.former)]) + 1
+    return max([memory.generation, memory.spare, *(one.generation for one in memory.former)]) + 1

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.beside import Beside
+from devenv.environments.workspace import Former
 from devenv.errors import OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
 from devenv.model import Label
-from devenv.operations.data import forget_older
 from devenv.operations.failures import explained
 from devenv.operations.generations import recover_memory
 from devenv.operations.leftovers import remove_helpers, without_strays
+from devenv.operations.retention import forget_older
 from devenv.operations.session import configured_ports
 from devenv.plan import stop_order
 from devenv.project import database_volume
@@ -84,7 +85,7 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
         removed: tuple[str, ...] = ()
         if volumes:
             put_data_aside(session, memory)
-            forget_older(session)
+            forget_older(session, observed)
             removed = tuple(volume.name for volume in others)
             for name in removed:
                 session.engine.remove_volume(name)
@@ -136,7 +137,7 @@ def _remove_one(session: Session, container: ObservedContainer, stop: Beside[Non
 def put_data_aside(session: Session, memory: Memory) -> None:
     """Leave the environment without data; those that it has are the next that `undo` brings back."""
     if memory.generation:
-        former = ((memory.generation, memory.snapshot), *memory.former)
+        former = (Former(memory.generation, memory.snapshot), *memory.former)
         session.workspace.remember(generation=0, snapshot="", former=former)
 
 

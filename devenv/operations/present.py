@@ -28,6 +28,7 @@ Ours is among them, so that a server without data says something too.
 From the server's statistics: to ask for the sizes of files (`innodb_tablespaces`) opens every table, and where a
 branch is a layer over its snapshot a table that is opened is copied, all of it.
 """
+COLUMNS = 3
 CONTENTS = (
     f"{SIZES} UNION ALL "
     "SELECT DISTINCT routine_schema, 0, 0 FROM information_schema.routines UNION ALL "
@@ -47,10 +48,14 @@ class Discarded:
 
 @dataclass(frozen=True)
 class Present:
-    """The data that are to be replaced: the databases with something in them, and how much there is."""
+    """The data that are to be replaced: the databases with something in them, and how much there is.
+
+    Their files take `at_most` so many bytes, those that they share with a snapshot included; None where nobody knows.
+    """
 
     databases: tuple[str, ...] = ()
     discarded: Discarded | None = None
+    at_most: int | None = None
 
 
 def running_server(session: Session, observed: ObservedState) -> Server | None:
@@ -68,16 +73,17 @@ def put_aside(observed: ObservedState, memory: Memory) -> Discarded | None:
     return Discarded(container.volumes.get(mysql.DATA_DIRECTORY, ""), None, None)
 
 
-def measure(session: Session, observed: ObservedState, memory: Memory) -> Discarded | None:
-    """How much the present data are, as far as their server says so; None where there are none."""
+def measure(session: Session, observed: ObservedState, memory: Memory) -> Present:
+    """How much the present data are, as far as their server says so; which databases is not asked."""
     known = put_aside(observed, memory)
     server = running_server(session, observed)
     if known is None or server is None:
-        return known
-    result = server.query(SIZES)
-    if result.exit_status != 0 or not result.output:
-        return known
-    return _totalled(known, _rows(result.output), session.settings.database.databases)
+        return Present((), known)
+    result = server.query_and_measure(SIZES, mysql.DATA_DIRECTORY)
+    size, rows = _parted(result.output)
+    if result.exit_status != 0 or not rows:
+        return Present((), known, size)
+    return Present((), _totalled(known, rows, session.settings.database.databases), size)
 
 
 def present_data(session: Session, observed: ObservedState, memory: Memory) -> Present:
@@ -86,7 +92,7 @@ def present_data(session: Session, observed: ObservedState, memory: Memory) -> P
     server = running_server(session, observed)
     if known is None or server is None:
         return Present((), known)
-    result = server.query(CONTENTS)
+    result = server.query_and_measure(CONTENTS, mysql.DATA_DIRECTORY)
     if result.exit_status != 0:
         raise OperationError(
             "the database did not say which databases it has",
@@ -94,13 +100,16 @@ def present_data(session: Session, observed: ObservedState, memory: Memory) -> P
             evidence=tuple(result.output.strip().splitlines()),
             hint="`devenv status` shows whether it is healthy",
         )
-    rows = _rows(result.output)
+    size, rows = _parted(result.output)
     names = dict.fromkeys(row[0] for row in rows if row[0].lower() not in SYSTEM)
-    return Present(tuple(names), _totalled(known, rows, session.settings.database.databases))
+    return Present(tuple(names), _totalled(known, rows, session.settings.database.databases), size)
 
 
-def _rows(output: str) -> list[list[str]]:
-    return [line.split("\t") for line in output.splitlines()]
+def _parted(output: str) -> tuple[int | None, list[list[str]]]:
+    """What the files take in all, and the rows of the answer."""
+    lines = [line.split("\t") for line in output.splitlines()]
+    size = next((int(line[0]) for line in lines if line[1:] == [mysql.DATA_DIRECTORY]), None)
+    return size, [line for line in lines if len(line) == COLUMNS]
 
 
 def _totalled(known: Discarded, rows: Sequence[Sequence[str]], databases: Collection[str]) -> Discarded:

@@ -8,13 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.beside import Beside
+from devenv.environments.workspace import Former
 from devenv.errors import OperationError
-from devenv.operations.data import branch_seed, forget_older, remember_branch
+from devenv.operations.data import branch_seed, remember_branch
 from devenv.operations.exclusive import exclusive
 from devenv.operations.generations import next_generation
 from devenv.operations.images import obtain, seed_images
 from devenv.operations.pool import ready_pool
-from devenv.operations.present import Discarded, measure, put_aside
+from devenv.operations.present import Discarded, Present, measure, put_aside
+from devenv.operations.retention import forget_older
 from devenv.operations.spare import prepare_spare, spare_data
 from devenv.operations.switch import gone_on_error, started_successor, switch
 from devenv.project import database_volume, spare_name
@@ -22,6 +24,8 @@ from devenv.render.compose import MARK
 from devenv.services import mysql
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from devenv.engine.observed import EngineInfo, ObservedState
     from devenv.environments.workspace import Memory
     from devenv.model import Project
@@ -62,8 +66,7 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
     begun = time.monotonic()
     with exclusive(session) as turn:
         info, observed, memory = turn.info, turn.observed, turn.memory
-        # Asking the server takes as long as making the branch: both at once. A switch to a spare is quicker.
-        asked = Beside(measure, session, observed, memory) if observed.spare is None else None
+        asked = _asking(session, observed, memory)
         project = project_on(session, info, observed, memory, next_generation(session))
         images = obtain(session, project, memory, seed_images(session, project))
         ready_pool(session, observed)
@@ -77,14 +80,14 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         if not session.workspace.compose_file.exists():
             write_file()
         data = started or branch_seed(session, project, images)
-        remember = partial(remember_branch, session, data.generation, data.snapshot.key)
         spared = started and gone_on_error(session, spare_name(project.name))
         with spared or started_successor(session, observed, project, images[mysql.IMAGE]) as successor:
-            former = put_aside(observed, memory) if asked is None else asked.result()
+            size = asked().at_most
+            remember = partial(remember_branch, session, data.generation, data.snapshot.key, at_most=size)
             # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.
             running = switch(session, observed, project, successor, remember, meanwhile=write_file)
         seconds = time.monotonic() - begun
-        forget_older(session)
+        forget_older(session, observed)
         if spare or session.settings.database.spare:
             prepare_spare(session, info, images)
     return ResetResult(
@@ -93,11 +96,18 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         driver=data.driver,
         seed_steps=tuple(str(step) for step in data.steps),
         seeded=data.built,
-        discarded=former,
+        discarded=asked().discarded,
         seconds=seconds,
         running=running,
         from_spare=started is not None,
     )
+
+
+def _asking(session: Session, observed: ObservedState, memory: Memory) -> Callable[[], Present]:
+    """Begin to ask how much the present data are: it takes as long as making a branch, and longer than a switch to a spare."""
+    if observed.spare is not None:
+        return lambda: Present((), put_aside(observed, memory))
+    return Beside(measure, session, observed, memory).result
 
 
 def undo(session: Session) -> UndoResult:
@@ -111,7 +121,7 @@ def undo(session: Session) -> UndoResult:
         ready_pool(session, observed, new_data=False)
 
         def remember() -> None:
-            current = ((memory.generation, memory.snapshot),) if memory.generation else ()
+            current = (Former(memory.generation, memory.snapshot),) if memory.generation else ()
             former = (*current, *memory.former[1:])
             session.workspace.remember(generation=generation, snapshot=snapshot, former=former)
             session.workspace.write_compose_file(session.render(project, images, info), MARK)
@@ -133,15 +143,15 @@ def _last_former(session: Session, observed: ObservedState, memory: Memory) -> t
         raise OperationError(
             "there is nothing to undo", code="nothing_to_undo", hint="`devenv reset-db` puts data aside"
         )
-    generation, snapshot = memory.former[0]
-    name = database_volume(session.identity.project, generation)
+    former = memory.former[0]
+    name = database_volume(session.identity.project, former.generation)
     if name not in names:
         raise OperationError(
             f"the data put aside are gone: volume {name} was removed by somebody else",
             code="nothing_to_undo",
             hint="`devenv status` shows which data are in use",
         )
-    return generation, snapshot
+    return former.generation, former.snapshot
 
 
 def project_on(

@@ -16,13 +16,14 @@ from devenv.database.versions import Fit, fit, version_of_banner
 from devenv.environments.registry import Registry
 from devenv.errors import OperationError, RefusedError
 from devenv.events import Event, Status
-from devenv.operations.data import forget_older, make_branch, remember_branch
+from devenv.operations.data import make_branch, remember_branch
 from devenv.operations.exclusive import exclusive
 from devenv.operations.generations import next_generation
 from devenv.operations.images import obtain
 from devenv.operations.pool import ready_pool
 from devenv.operations.present import Discarded, measure
 from devenv.operations.reset_db import project_on
+from devenv.operations.retention import forget_older
 from devenv.operations.switch import started_successor, switch
 from devenv.project import database_volume
 from devenv.services import mysql
@@ -120,20 +121,20 @@ def restore(session: Session, reference: str) -> RestoreResult:
         ready_pool(session, observed)
         upgrades = _check_version(session, snapshot, images["database"])
         text = session.render(project, images, info)
-        discarded = measure(session, observed, memory)
+        present = measure(session, observed, memory)
         driver = _branch(session, project, snapshot, images["database"], upgrades=upgrades)
-        remember = partial(remember_branch, session, generation, snapshot.key, text)
+        remember = partial(remember_branch, session, generation, snapshot.key, text, at_most=present.at_most)
         with started_successor(session, observed, project, images[mysql.IMAGE]) as successor:
             running = switch(session, observed, project, successor, remember)
         seconds = time.monotonic() - begun
-        forget_older(session)
+        forget_older(session, observed)
     return RestoreResult(
         name=snapshot.name,
         key=snapshot.key,
         volume=database_volume(session.identity.project, generation),
         driver=driver,
         upgraded_from=snapshot.server if upgrades else None,
-        discarded=discarded,
+        discarded=present.discarded,
         seconds=seconds,
         running=running,
     )

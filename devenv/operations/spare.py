@@ -110,4 +110,4 @@ def discard_spare(session: Session, observed: ObservedState) -> None:
 
 
 def _is_kept(memory: Memory) -> bool:
-    return memory.spare in {memory.generation, *(generation for generation, _ in memory.former)}
+    return memory.spare in {memory.generation, *(one.generation for one in memory.former)}

@@ -70,6 +70,27 @@ def test_resets_keep_as_many_former_data_as_undo_is_to_bring_back(own: Stack) ->
     assert own.engine.count("kept") == 3
 
 
+def test_resets_keep_no_more_bytes_of_former_data_than_the_budget_has(own: Stack) -> None:
+    own.up("databasemaster")
+    own.run("reset-db").ok()
+    items = own.run("gc", "--all", "--dry-run", "--json").ok().data["items"]
+    sizes = [item["bytes"] for item in items if item["kind"] == "branch"]
+    assert len(sizes) == 1
+    room = {"keep": 9, "size": int(sizes[0] * 2.5)}
+    own.configure(database={"seed": ["fixtures/small.sql"], "undo": room})
+    first, *_ = own.engine.database_volumes() - {own.run("status", "--json").data["database"]["branch"]}
+
+    second = own.run("reset-db").ok()
+    assert first in own.engine.database_volumes()
+    assert "removed" not in second.err
+    third = own.run("reset-db").ok()
+    assert first not in own.engine.database_volumes()
+    assert f"{first}: removed: kept for undo, beyond" in third.err
+    assert len(own.engine.database_volumes()) == 3
+    own.run("undo").ok()
+    assert own.engine.count("kept") == 3
+
+
 def test_what_is_put_aside_is_measured_without_opening_a_table(own: Stack) -> None:
     # A table that a server opens on a layer over its snapshot is copied then, all of it.
     own.configure(database={"seed": ["fixtures/small.sql"]})

@@ -184,9 +184,16 @@ def test_former_data_within_the_budget_stay() -> None:
 def test_the_oldest_go_first_by_number_and_by_bytes() -> None:
     found = inventory(branches={"d1": 10, "d3": 500, "d2": 501}, former=("d3", "d2", "d1"))
     assert planned(found, keep=2) == [
-        "d2: kept for undo, beyond 0.0 GB",
+        "d2: kept for undo, beyond 0 MB",
         "d1: kept for undo, more than 2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(2**30, "1.0 GB"), (5 * 2**30, "5.0 GB"), (2**30 - 2**20, "1023 MB"), (2**20, "1 MB")]
+)
+def test_a_budget_is_shown_as_people_write_it(size: int, shown: str) -> None:
+    assert Budget(3, size).shown_size == shown
 
 
 def test_a_branch_that_nobody_remembers_goes() -> None:

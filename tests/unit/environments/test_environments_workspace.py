@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devenv.environments.files import write_atomically
-from devenv.environments.workspace import MARKER_SQL, Memory, Workspace
+from devenv.environments.workspace import MARKER_SQL, Former, Memory, Workspace
 from devenv.errors import RefusedError
 from tests.fakes import RecordingSink
 
@@ -63,15 +63,16 @@ def test_a_named_environment_has_its_own_folder(tmp_path: Path) -> None:
     assert Workspace(tmp_path).recall() == Memory()
 
 
+FORMER = (Former(1, "def", 4096), Former(4, ""))
+
+
 def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.remember(project="shop", ports={"database.port": 4000}, pulled=("mysql:8.4",))
-    workspace.remember(
-        generation=2, snapshot="abc", former=((1, "def"), (4, "")), spare=5, scale={"taskrunner": 4}
-    )
+    workspace.remember(generation=2, snapshot="abc", former=FORMER, spare=5, scale={"taskrunner": 4})
     memory = Workspace(tmp_path).recall()
     assert memory == Memory(
-        "shop", {"database.port": 4000}, 2, "abc", ((1, "def"), (4, "")), 5, {"taskrunner": 4}, ("mysql:8.4",)
+        "shop", {"database.port": 4000}, 2, "abc", FORMER, 5, {"taskrunner": 4}, ("mysql:8.4",)
     )
 
 
@@ -105,7 +106,18 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path: Path, content: bytes) -> Non
         ({"former": {"1": "abc"}}, Memory()),
         (
             {"former": [[1, "abc"], [2], [3, "x", "y"], ["4", "z"], [5, None], 6, None]},
-            Memory(former=((1, "abc"),)),
+            Memory(former=(Former(1, "abc"),)),
+        ),
+        (
+            {
+                "former": [
+                    {"generation": 1, "snapshot": "abc", "at_most": -1},
+                    {"generation": 2, "snapshot": "def", "at_most": 0},
+                    {"generation": "3", "snapshot": "ghi"},
+                    {"generation": 4},
+                ]
+            },
+            Memory(former=(Former(1, "abc"), Former(2, "def", 0))),
         ),
         ({"seed_key": "of an older devenv"}, Memory()),
         ({"pulled": None}, Memory()),

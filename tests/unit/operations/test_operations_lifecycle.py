@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from devenv.environments.workspace import Former
 from devenv.errors import DevenvError, OperationError, RefusedError, SeedError, ServiceFailedError, UsageError
 from devenv.operations.lifecycle import down, restart, stop
 from devenv.operations.reset_db import undo
@@ -73,8 +74,8 @@ def test_down_with_volumes_puts_the_data_aside(shop: Shop) -> None:
     result = down(shop.session(), volumes=True, confirmed=True)
     assert (result.volumes, result.put_aside) == (("shop_generated",), "shop_database_1")
     assert own_volumes(shop) == {"shop_database_1"}
-    memory = shop.project.memory
-    assert (memory["generation"], memory["snapshot"], memory["former"]) == (0, "", [[1, key]])
+    memory = shop.project.session().workspace.recall()
+    assert (memory.generation, memory.snapshot, memory.former) == (0, "", (Former(1, key),))
     anew = shop.up()
     assert "there are no data yet" in str(anew.plan)
     assert anew.status.database.branch == "shop_database_2"
@@ -94,7 +95,7 @@ def test_down_with_volumes_keeps_no_more_than_the_limit(shop: Shop) -> None:
     for generation in (1, 2, 3):
         shop.up()
         down(shop.session(), volumes=True, confirmed=True)
-        assert [number for number, _ in shop.project.memory["former"]] == [generation]
+        assert [one["generation"] for one in shop.project.memory["former"]] == [generation]
 
 
 def test_down_with_volumes_without_data_puts_nothing_aside(shop: Shop) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from devenv.environments.workspace import Former
 from devenv.errors import OperationError, RefusedError, SeedError, ServiceFailedError
 from devenv.operations import reset_db as reset_module
 from devenv.operations.present import Discarded
@@ -96,7 +97,7 @@ def test_former_data_are_kept_up_to_the_limit(shop: Shop) -> None:
         assert result.discarded.volume == f"shop_database_{generation - 1}"
         kept = range(max(generation - 2, 1), generation + 1)
         assert volumes(shop) == {f"shop_database_{number}" for number in kept}
-        assert [number for number, _ in shop.project.memory["former"]] == [*reversed(kept)][1:]
+        assert [one["generation"] for one in shop.project.memory["former"]] == [*reversed(kept)][1:]
     assert "shop_generated" in shop.engine.volume_labels
     assert snapshots(shop) == 1
 
@@ -261,7 +262,7 @@ def test_undo_brings_the_former_data_back_and_changes_nothing_else(shop: Shop) -
     assert branch(shop) == "shop_database_1"
     memory = shop.project.memory
     assert (memory["generation"], memory["snapshot"]) == (1, first)
-    assert memory["former"] == [[2, second]]
+    assert shop.project.session().workspace.recall().former == (Former(2, second),)
     assert {name for name, identity in shop.ids.items() if before[name] != identity} == {DATABASE}
     assert shop.engine.changes == SWITCHED
     assert shop.up().plan.steps == ()
@@ -273,7 +274,7 @@ def test_undo_of_an_undo_is_a_redo(shop: Shop) -> None:
     reset(shop)
     found = [back(shop).volume for _ in range(4)]
     assert found == ["shop_database_2", "shop_database_3", "shop_database_2", "shop_database_3"]
-    assert [number for number, _ in shop.project.memory["former"]] == [2, 1]
+    assert [one["generation"] for one in shop.project.memory["former"]] == [2, 1]
     assert volumes(shop) == {"shop_database_1", "shop_database_2", "shop_database_3"}
 
 
@@ -282,7 +283,7 @@ def test_a_reset_after_an_undo_takes_a_number_that_no_data_have(shop: Shop) -> N
     reset(shop)
     back(shop)
     assert reset(shop).volume == "shop_database_3"
-    assert [number for number, _ in shop.project.memory["former"]] == [1, 2]
+    assert [one["generation"] for one in shop.project.memory["former"]] == [1, 2]
 
 
 def test_a_reset_needs_the_images_of_the_seed_only(shop: Shop) -> None:
@@ -361,7 +362,8 @@ def test_where_the_memory_was_lost_all_data_stay_and_undo_knows_them(shop: Shop,
     shop.up()
     assert branch(shop) == "shop_database_4"
     assert volumes(shop) == {f"shop_database_{number}" for number in (1, 2, 3, 4)}
-    assert shop.project.memory["former"] == [[3, key], [2, key], [1, key]]
+    former = shop.project.session().workspace.recall().former
+    assert [(one.generation, one.snapshot) for one in former] == [(3, key), (2, key), (1, key)]
     assert back(shop).volume == "shop_database_3"
 
 
@@ -401,7 +403,7 @@ def test_where_it_was_lost_beside_a_running_database_nothing_is_built_over(shop:
     back(shop)
     (shop.root / ".devenv/environment.json").write_text("{", encoding="utf-8")
     assert reset(shop).volume == "shop_database_3"
-    assert [number for number, _ in shop.project.memory["former"]] == [1, 2]
+    assert [one["generation"] for one in shop.project.memory["former"]] == [1, 2]
     assert volumes(shop) == {"shop_database_1", "shop_database_2", "shop_database_3"}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from devenv.engine.api import ContainerRequest
+from devenv.environments.workspace import Former
 from devenv.errors import OperationError
 from devenv.operations import session as operations_session
 from devenv.operations.data import remember_branch
@@ -52,7 +53,8 @@ def test_a_reset_switches_to_the_spare_and_starts_the_next(spared: Shop) -> None
     assert spared.ids[DATABASE] == started
     assert {name for name in before if before[name] != spared.ids.get(name)} == {DATABASE, SPARE}
     assert branch(spared, SPARE) == "shop_database_3"
-    assert spared.project.memory["former"] == [[1, spared.project.memory["snapshot"]]]
+    memory = spared.project.session().workspace.recall()
+    assert memory.former == (Former(1, memory.snapshot),)
     assert (spared.project.memory["generation"], spared.project.memory["spare"]) == (2, 3)
     changes = [call for call in spared.changes if call.startswith(("replace", "substitute"))]
     assert changes == [f"substitute {DATABASE} by {SPARE}"]

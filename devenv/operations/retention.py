@@ -1,0 +1,68 @@
+"""How much of the former data is kept for `undo`: so many of them, and so many bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from devenv.database.branches import remove_branch
+from devenv.database.garbage import Budget, beyond
+from devenv.events import Event, Status
+from devenv.operations.sizes import measure_volumes
+from devenv.project import database_volume
+
+if TYPE_CHECKING:
+    from devenv.engine.observed import ObservedState
+    from devenv.environments.workspace import Former, Memory
+    from devenv.operations.session import Session
+
+
+def budget_of(session: Session) -> Budget:
+    """What the settings keep."""
+    undo = session.settings.database.undo
+    return Budget(undo.keep, undo.size)
+
+
+def forget_older(session: Session, observed: ObservedState) -> None:
+    """Remove the oldest of the branches kept for `undo` for which the budget has no room; `observed` before that.
+
+    Never the last one, nor those that were found when the memory was lost, nor any that the memory does not know:
+    they are for `gc`, which asks. (An unknown one of the number that comes next was never completed, and is built
+    over.)
+    """
+    budget = budget_of(session)
+    memory = _looked_at(session, observed, session.workspace.recall(), budget)
+    old = _old(memory, budget, unknown=0)
+    for one, reason in old.items():
+        volume = database_volume(session.identity.project, one.generation)
+        remove_branch(session.engine, volume)
+        if one in memory.former[: budget.keep]:
+            session.events.emit(Event(volume, Status.DONE, f"removed: kept for undo, {reason}"))
+    if old:
+        session.workspace.remember(former=tuple(one for one in memory.former if one not in old))
+
+
+def _old(memory: Memory, budget: Budget, unknown: int) -> dict[Former, str]:
+    """What has to go and may, and why; `unknown` are the bytes of those at which nobody has looked."""
+    reasons = beyond([unknown if one.at_most is None else one.at_most for one in memory.former], budget)
+    return {
+        one: reason
+        for one, reason in zip(memory.former[1:], reasons[1:], strict=True)
+        if reason is not None and one.generation not in memory.recovered
+    }
+
+
+def _looked_at(session: Session, observed: ObservedState, memory: Memory, budget: Budget) -> Memory:
+    """With what the branches take for certain, if one might have to go for its bytes.
+
+    To look takes a third of a second, so what a server's files take in all is good enough where that is within the
+    budget: of its own a branch has no more.
+    """
+    kept = memory.former[: budget.keep]
+    if not any(one in kept for one in _old(memory, budget, unknown=budget.size + 1)):
+        return memory
+    names = {one: database_volume(session.identity.project, one.generation) for one in kept}
+    there = {volume.name for volume in observed.volumes}
+    sizes = measure_volumes(session, observed, [name for name in names.values() if name in there])
+    former = tuple(replace(one, at_most=sizes.get(names.get(one, ""), one.at_most)) for one in memory.former)
+    return session.workspace.remember(former=former)
