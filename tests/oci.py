@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import io
 import json
 import re
+import tarfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+DOCKER = "application/vnd.docker"
+"""What an engine's own kinds of content begin with."""
+KIND = re.compile(rb'"mediaType": "([^"]+manifest[^"]+)"')
+"""What a manifest says of itself; an engine wants to hear the same beside it."""
+
+
 def digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _described(kind: str, blob: bytes) -> dict[str, Any]:
+    """A blob as a manifest names it."""
+    return {"mediaType": kind, "size": len(blob), "digest": digest(blob)}
 
 
 @dataclass
@@ -56,6 +70,28 @@ class OciRegistry:
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    def put_image(self, repository: str, content: bytes) -> str:
+        """Hold an image with one file, for any engine; the name to pull it by."""
+        unpacked = io.BytesIO()
+        with tarfile.open(fileobj=unpacked, mode="w") as tar:
+            entry = tarfile.TarInfo("content")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        layer = gzip.compress(unpacked.getvalue(), 1)
+        rootfs = {"type": "layers", "diff_ids": [digest(unpacked.getvalue())]}
+        config = json.dumps({"os": "linux", "rootfs": rootfs}).encode()
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": f"{DOCKER}.distribution.manifest.v2+json",
+                "config": _described(f"{DOCKER}.container.image.v1+json", config),
+                "layers": [_described(f"{DOCKER}.image.rootfs.diff.tar.gzip", layer)],
+            }
+        ).encode()
+        self.blobs |= {digest(blob): blob for blob in (config, layer)}
+        self.manifests |= {"latest": manifest, digest(manifest): manifest}
+        return f"{self.host}/{repository}:latest"
 
     def harm(self, pattern: str, harm: Any) -> None:
         """From now on this is done to every answer to such a request."""
@@ -160,7 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self, path: str, query: Mapping[str, list[str]], body: bytes, harm: Any) -> None:
         _, _, rest = path.partition("/v2/")
         repository, _, name = rest.rpartition("/")
-        if path in self.registry.moved:
+        if not rest:
+            self.answer(200, b"{}")
+        elif path in self.registry.moved:
             self.answer(302, b"", {"Location": self.registry.moved[path]})
         elif self.command == "POST" and rest.endswith("/blobs/uploads/"):
             self.answer(202, b"", {"Location": self.registry.location} if self.registry.location else {})
@@ -176,6 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
             store = self.registry.blobs if "/blobs/" in path else self.registry.manifests
             if name in store:
                 headers = {"Docker-Content-Digest": digest(store[name])}
+                if kind := KIND.search(store[name]):
+                    headers["Content-Type"] = kind[1].decode()
                 self.answer(200, store[name], headers, harm=harm)
             else:
                 self.answer(404, b'{"errors": [{"code": "UNKNOWN", "message": "not here"}]}')

@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.conftest import with_small_seed
 from tests.e2e.own_engine import OwnEngine, own_engine
 from tests.e2e.support import LIVE, Stack, until
+from tests.oci import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -270,6 +271,24 @@ def test_a_full_disk_ends_a_build_with_its_name(place: Place) -> None:
         assert outcome.error["detail"]["service"] == "large"
         assert "devenv gc" in outcome.error["hint"]
     stack.configure(database={"seed": ["fixtures/small.sql"]})
+
+
+def test_a_full_disk_ends_a_pull_with_its_name(place: Place) -> None:
+    stack, small = place.stack, {"seed": ["fixtures/small.sql"]}
+    with serving() as registry, place.engine.filled(30_000_000):
+        image = registry.put_image("large", bytes(60_000_000))
+        stack.configure(database=small, services={"large": {"image": image, "command": ["/content"]}})
+        outcome = stack.run("up", "large", "--json")
+        assert (outcome.code, outcome.error["code"]) == (1, "disk_full"), outcome
+        assert outcome.error["detail"]["service"] == "large"
+        assert "devenv gc" in outcome.error["hint"]
+
+        stack.configure(database=small, mail={"image": image})
+        outcome = stack.run("up", "mailcatcher", "--json")
+        assert (outcome.code, outcome.error["code"]) == (1, "disk_full"), outcome
+        assert outcome.error["message"] == f"cannot pull {image}: the engine's disk is full"
+        assert "devenv gc" in outcome.error["hint"]
+    stack.configure(database=small)
 
 
 def test_a_start_that_the_engine_did_not_survive_is_made_good(place: Place) -> None:
