@@ -133,6 +133,7 @@ def _ascent(stretch: Span, lives: Sequence[Life]) -> Iterator[Span]:
     began = stretch.begin
     starts = [at for at in known if began <= at <= stretch.end]
     if starts:
+        stretch = replace(stretch, count=len(starts))
         yield replace(stretch, end=max(starts), failed=False)
         began = max(starts)
     probes = [at for life in lives if (at := life.probed) is not None and began <= at <= stretch.end]

@@ -26,7 +26,8 @@ CELLS = 32
 class Span:
     """A stretch of time, in seconds since the command began; `service` may be another row, as `compose`.
 
-    `critical` are those that, one after the other, decided when the start ended.
+    `critical` are those that, one after the other, decided when the start ended. `count` is how many containers
+    of the service came up in it.
     """
 
     service: str
@@ -35,6 +36,7 @@ class Span:
     end: float
     critical: bool = False
     failed: bool = False
+    count: int = 1
 
     @property
     def seconds(self) -> float:
@@ -77,8 +79,8 @@ class Waterfall:
 
     @property
     def work(self) -> str:
-        """What was done to which service: starts with the same work can be compared."""
-        return ", ".join(sorted({f"{span.service} {_kind_of(span)}" for span in self.spans}))
+        """What was done to which service, and to how many of it: starts with the same work can be compared."""
+        return ", ".join(sorted({f"{span.count} {span.service} {_kind_of(span)}" for span in self.spans}))
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -88,8 +88,8 @@ def _read(line: str) -> Waterfall | None:
     try:
         raw = json.loads(line)
         spans = tuple(
-            Span(service, Phase(phase), begin, end, critical, failed)
-            for service, phase, begin, end, critical, failed in raw["spans"]
+            Span(service, Phase(phase), begin, end, critical, failed, count)
+            for service, phase, begin, end, critical, failed, count in raw["spans"]
         )
         return Waterfall(
             raw["environment"], raw["kind"], raw["seconds"], raw["overhead"], raw["failed"], spans

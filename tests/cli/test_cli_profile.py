@@ -51,7 +51,7 @@ def test_as_json_it_is_data(shop: Shop) -> None:
     data = shop.run("up", "--profile", "mailcatcher", "--json").ok().data["profile"]
     assert list(data) == ["environment", "kind", "seconds", "overhead", "failed", "spans"]
     assert (data["environment"], data["kind"], data["failed"]) == ("shop", "image, create, start", False)
-    assert list(data["spans"][0]) == ["service", "phase", "begin", "end", "critical", "failed"]
+    assert list(data["spans"][0]) == ["service", "phase", "begin", "end", "critical", "failed", "count"]
     assert {"mailcatcher", "compose"} == {span["service"] for span in data["spans"]}
     assert any(span["critical"] for span in data["spans"])
 

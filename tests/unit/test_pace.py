@@ -9,13 +9,14 @@ from devenv.pace import slowdown
 from devenv.waterfall import Span, Waterfall
 
 
-def start(*, failed: bool = False, own: float = 0.0, **took: float) -> Waterfall:
-    """A start of these services one after the other, each with the seconds until it was healthy."""
+def start(*, failed: bool = False, own: float = 0.0, count: int = 1, **took: float) -> Waterfall:
+    """A start of these services one after the other, of the last `count` containers; each with the seconds until it was healthy."""
     spans, at = [], 0.5 + own
     for service, seconds in took.items():
+        many = count if service == [*took][-1] else 1
         spans += [
-            Span(service, Phase.START, at, at + 0.1, critical=True),
-            Span(service, Phase.HEALTHY, at + 0.1, at + seconds, critical=True),
+            Span(service, Phase.START, at, at + 0.1, critical=True, count=many),
+            Span(service, Phase.HEALTHY, at + 0.1, at + seconds, critical=True, count=many),
         ]
         at += seconds
     return Waterfall.of("shop", spans, at, failed=failed)
@@ -64,6 +65,7 @@ def test_less_than_a_second_is_not_worth_a_word(seconds: float, *, is_slow: bool
         start(mysql=1.0),
         start(mysql=1.0, backend=1.0, frontend=1.0),
         start(backend=1.5, mail=1.0),
+        start(count=10, mysql=1.0, backend=1.5),
     ],
     ids=lambda one: str(one.work),
 )

@@ -171,6 +171,14 @@ def test_from_nothing() -> None:
     assert str(from_nothing()) == block(FROM_NOTHING)
 
 
+def test_how_many_came_up_is_part_of_what_was_done() -> None:
+    marks = ascent("taskrunner", 1.0, 3.0)
+    lives = [life("taskrunner", 1.5, number=one) for one in (1, 2, 3)]
+    assert drawn(marks, lives, 3.1).work == "3 taskrunner start"
+    ran_before = life("taskrunner", -60.0, number=4)
+    assert drawn(marks, [*lives, ran_before], 3.1).work == "3 taskrunner start"
+
+
 def test_only_started() -> None:
     marks = [
         *ascent("databasemaster", 0.3, 0.9),

@@ -48,7 +48,7 @@ def test_every_start_is_kept(shop: Shop, clock: Clock) -> None:
     first, second = kept(shop)
     assert sorted({span.service for span in first.spans}) == sorted(ROWS)
     assert first.kind == "image, seed, branch, create, start"
-    assert second.work == "taskrunner start"
+    assert second.work == "1 taskrunner start"
 
 
 def test_what_has_nothing_to_do_is_no_start(shop: Shop, clock: Clock) -> None:
