@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 7
 FIRST_ROUNDS = 3
+DOWNS = 3
+"""Rounds of `down` for one of all else."""
 PAIRS = (
     ("no-op up / compose up -d --wait", "no-op", "compose no-op --wait", 0.35, 0.15),
     ("no-op up / compose up -d", "no-op", "compose no-op", 1.0, 0.5),
@@ -106,12 +108,15 @@ def _measure(api: docker.APIClient, name: str, rounds: int, stack: ExitStack) ->
     for number in range(rounds + 1):
         _say(f"round {number} of {rounds}")
         subject.watched_up()
-        subject.down_and_up(number / rounds)
+        subject.up_after_down()
         subject.nothing_to_do()
         if peer:
             subject.by_devservices(peer)
         if number == 0:
             subject.times.seconds.clear()  # the first of each does not count
+    for number in range(rounds * DOWNS):
+        _say(f"down {number + 1} of {rounds * DOWNS}")
+        subject.down(number / (rounds * DOWNS))
     for number in range(max(1, rounds // 2)):
         _say(f"workers {number + 1}")
         subject.many_workers()

@@ -69,18 +69,26 @@ class Rounds:
         self._time("version", *self.environment.command()[:-2], "--version")
         self._time("python", sys.executable, "-c", "pass")
 
-    def down_and_up(self, moment: float) -> None:
-        """From up to down and up again, by the one and by the other.
-
-        MySQL looks once a second whether it is to end: both begin at that part of its second, and rounds at
-        different ones, so that it is not chance who waits longer.
-        """
-        self._await(moment)
-        self._time("down", *self.environment.command("down"))
+    def up_after_down(self) -> None:
+        """From down to up, by the one and by the other."""
+        run(*self.environment.command("down"))
         self._time("warm up", *self.environment.command("up"))
-        self._await(moment)
-        self._time("compose down", *self.compose, "down")
+        run(*self.environment.command("down"))
         self._time("compose warm up", *self.compose, "up", "-d", "--wait")
+
+    def down(self, moment: float) -> None:
+        """From up to down, by the one and by the other.
+
+        MySQL looks once a second whether it is to end, which decides more than all else: both begin at that part of
+        its second, and rounds at different ones. Of few rounds it is still chance who waits longer.
+        """
+        for name, argv in (
+            ("down", self.environment.command("down")),
+            ("compose down", (*self.compose, "down")),
+        ):
+            run(*self.environment.command("up"))
+            self._await(moment)
+            self._time(name, *argv)
 
     def by_devservices(self, peer: Devservices) -> None:
         """The same by devservices, after which nothing is up.
