@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from devenv.database.branches import remove_branch
 from devenv.database.garbage import Budget, beyond
+from devenv.errors import DevenvError
 from devenv.events import Event, Status
 from devenv.operations.sizes import measure_volumes
 from devenv.project import database_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Former, Memory
     from devenv.operations.session import Session
@@ -30,8 +33,10 @@ def forget_older(session: Session, observed: ObservedState) -> None:
     they are for `gc`, which asks. (An unknown one of the number that comes next was never completed, and is built
     over.)
     """
-    budget = budget_of(session)
-    memory = _looked_at(session, observed, session.workspace.recall(), budget)
+    memory, budget = session.workspace.recall(), budget_of(session)
+    kept = memory.former[: budget.keep]
+    if any(one in kept for one in _old(memory, budget, unknown=budget.size + 1)):
+        memory = _looked_at(session, observed, kept)
     old = _old(memory, budget, unknown=0)
     for one, reason in old.items():
         volume = database_volume(session.identity.project, one.generation)
@@ -52,17 +57,22 @@ def _old(memory: Memory, budget: Budget, unknown: int) -> dict[Former, str]:
     }
 
 
-def _looked_at(session: Session, observed: ObservedState, memory: Memory, budget: Budget) -> Memory:
-    """With what the branches take for certain, if one might have to go for its bytes.
+def _looked_at(session: Session, observed: ObservedState, kept: Sequence[Former]) -> Memory:
+    """With what these take for certain, which is remembered as it changes no more; None for what nobody could look at.
 
-    To look takes a third of a second, so what a server's files take in all is good enough where that is within the
-    budget: of its own a branch has no more.
+    To look takes a third of a second. So nobody does while what the servers' files took in all is within the budget:
+    of its own a branch has no more.
     """
-    kept = memory.former[: budget.keep]
-    if not any(one in kept for one in _old(memory, budget, unknown=budget.size + 1)):
-        return memory
     names = {one: database_volume(session.identity.project, one.generation) for one in kept}
     there = {volume.name for volume in observed.volumes}
-    sizes = measure_volumes(session, observed, [name for name in names.values() if name in there])
-    former = tuple(replace(one, at_most=sizes.get(names.get(one, ""), one.at_most)) for one in memory.former)
-    return session.workspace.remember(former=former)
+    try:
+        sizes = measure_volumes(session, observed, [name for name in names.values() if name in there])
+    except DevenvError as error:  # what was done before stands
+        sizes = {}
+        text = f"it is not known how much the data kept for it take: {error.message}"
+        session.events.emit(Event("undo", Status.WARNING, text))
+    found = {one: sizes.get(name) if name in there else 0 for one, name in names.items()}
+    former = session.workspace.recall().former
+    return session.workspace.remember(
+        former=tuple(replace(one, at_most=found.get(one, one.at_most)) for one in former)
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from devenv.errors import OperationError
 from devenv.operations.lifecycle import down
 from devenv.operations.reset_db import reset_db, undo
 
@@ -102,6 +103,16 @@ def test_data_at_which_nobody_can_look_stay(small: Shop) -> None:
         reset(small)
     assert looked(small)
     assert former(small) == {3: None, 2: None, 1: None}
+
+
+def test_a_reset_counts_though_nobody_can_look(small: Shop) -> None:
+    reset(small)
+    small.engine.fail("run shop-database-measure", OperationError("no space left on device"))
+    reset(small)
+    assert small.project.session().workspace.recall().generation == 3
+    assert former(small) == {2: None, 1: None}, "nothing goes because its files took much in all"
+    told = [event.text for event in small.sink.events if event.resource == "undo"]
+    assert told == ["it is not known how much the data kept for it take: no space left on device"]
 
 
 def test_what_a_server_that_is_down_had_is_looked_at(small: Shop) -> None:
