@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from devenv.causes import likely_cause
+from devenv.engine.observed import KILLED
 from devenv.errors import ServiceFailedError
 from devenv.model import Condition, needed_by
 
@@ -20,8 +21,6 @@ PROBE_LINES = 5
 LOOP_RESTARTS = 3
 """So many restarts within one wait are a loop: what fails four times in a row fails the fifth time too."""
 ENDED = frozenset({"exited", "dead"})
-KILLED = 137
-"""The exit status of a process that SIGKILL ended."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Sightings:
         fresh = started_here or container.state == "restarting"
         first = self._first.setdefault(container.id, 0 if fresh else container.restarts)
         self._restarts[container.id] = max(container.restarts - first, 0)
-        if container.oom_killed:
+        if container.is_starved:
             self._starved.add(container.id)
 
     def restarts(self, container: ObservedContainer) -> int:
@@ -84,7 +83,7 @@ class Sightings:
         return _at_present(container)
 
     def _ended(self, container: ObservedContainer) -> Verdict:
-        if container.oom_killed or container.id in self._starved:
+        if container.is_starved or container.id in self._starved:
             return Verdict("service_oom_killed", "was killed: it used more memory than it may")
         return Verdict("service_exited", f"exited with status {container.exit_status}")
 
@@ -167,7 +166,7 @@ def service_failed(
         evidence=(
             *((f"likely cause: {cause.text}",) if cause is not None else ()),
             *((f"engine: {container.error}",) if container.error else ()),
-            *((f"engine: out of memory, exit status {container.exit_status}",) if is_starved else ()),
+            *((_memory_line(container),) if is_starved else ()),
             *_probe_lines(container),
             *(f"log: {line}" for line in log),
             *(f"therefore: {one.service} {one.text}" for one in others),
@@ -209,6 +208,13 @@ def no_container(service: Service, seconds: float) -> ServiceFailedError:
 
 def _plain(one: Consequence) -> dict[str, Any]:
     return {"service": one.service, "code": one.code, "text": one.text}
+
+
+def _memory_line(container: ObservedContainer) -> str:
+    if container.oom_killed or not container.memory_limit:
+        return f"engine: out of memory, exit status {container.exit_status}"
+    limit = f"{container.memory_limit / 2**20:.0f} MB"
+    return f"most likely out of memory, exit status {container.exit_status}: it may use {limit}, and nothing says who killed it"
 
 
 def _probe_lines(container: ObservedContainer) -> tuple[str, ...]:

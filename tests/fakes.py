@@ -83,6 +83,7 @@ class Turn:
     probe: ProbeResult | None = None
     error: str = ""
     oom_killed: bool = False
+    memory_limit: int = 0
     restarts: int = 0
 
 
@@ -95,9 +96,9 @@ def unhealthy(output: str = "no answer", exit_status: int = 1) -> Turn:
     return Turn("unhealthy", probe=ProbeResult(exit_status, output))
 
 
-def exited(exit_status: int = 0, *, oom_killed: bool = False, error: str = "") -> Turn:
+def exited(exit_status: int = 0, *, oom_killed: bool = False, memory_limit: int = 0, error: str = "") -> Turn:
     """A container whose process ended."""
-    return Turn(None, "exited", exit_status, oom_killed=oom_killed, error=error)
+    return Turn(None, "exited", exit_status, oom_killed=oom_killed, memory_limit=memory_limit, error=error)
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ class FakeContainer:
             probe=turn.probe,
             exit_status=turn.exit_status,
             error=turn.error,
+            memory_limit=turn.memory_limit,
             oom_killed=turn.oom_killed,
             restarts=turn.restarts,
             image=self.image,

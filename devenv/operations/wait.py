@@ -19,7 +19,7 @@ from devenv.diagnosis import (
     root_of,
     service_failed,
 )
-from devenv.engine.observed import ObservedState
+from devenv.engine.observed import KILLED, ObservedState
 from devenv.events import Event, EventSink, Phase, Status
 from devenv.model import Condition, Service
 from devenv.operations.alert import Alert, Patience
@@ -38,8 +38,6 @@ DEFAULT_TIMEOUT = 180.0
 STANDS_SECONDS = 1.0
 REASON_SECONDS = 0.3
 """After a death, until the engine has noted that it was for want of memory: its event may come after that of the death."""
-KILLED = 137
-"""The exit status of what a SIGKILL ended, as for want of memory."""
 
 
 @dataclass

@@ -82,7 +82,7 @@ CASES = {
         "service_oom_killed",
         "mem_limit",
         "starves was killed: it used more memory than it may",
-        "engine: out of memory, exit status 137",
+        "out of memory, exit status 137",
     ),
     "foreign": Case(
         {"command": ["/foreign"], "volumes": ["./foreign:/foreign:ro"]},

@@ -53,6 +53,7 @@ def observed_container(raw: Mapping[str, Any]) -> ObservedContainer:
         exit_status=state["ExitCode"],
         error=state.get("Error", ""),
         oom_killed=state.get("OOMKilled", False),
+        memory_limit=raw["HostConfig"].get("Memory", 0),
         restarts=raw.get("RestartCount", 0),
         image=config["Image"],
         image_id=raw["Image"],

@@ -192,6 +192,7 @@ RAW: dict[str, Any] = {
             ],
         },
     },
+    "HostConfig": {"Memory": 12_582_912},
     "Mounts": [
         {"Destination": "/data", "Name": "shop_data", "Type": "volume"},
         {"Destination": "/opt/app", "Source": "/srv/app", "Type": "bind"},
@@ -224,6 +225,7 @@ def test_a_container_as_the_engine_describes_it() -> None:
         volumes={"/data": "shop_data"},
         ports={80: 8080},
         addresses={"shop_default": "172.18.0.2"},
+        memory_limit=12_582_912,
     )
 
 

@@ -243,6 +243,25 @@ def test_out_of_memory_is_named() -> None:
     assert error.message == "databasemaster was killed: it used more memory than it may"
 
 
+def test_a_kill_under_a_limit_of_memory_is_named_where_the_engine_did_not_note_it() -> None:
+    shop = environment()
+    shop.engine.scripts["databasemaster"] = [exited(137, memory_limit=12 << 20)]
+    error = shop.failure()
+    assert error.code == "service_oom_killed"
+    assert error.evidence[0] == (
+        "most likely out of memory, exit status 137: it may use 12 MB, and nothing says who killed it"
+    )
+    assert error.hint is not None
+    assert "`mem_limit`" in error.hint
+
+
+@pytest.mark.parametrize("turn", [exited(137), exited(1, memory_limit=12 << 20)], ids=["no limit", "no kill"])
+def test_what_is_not_for_want_of_memory_is_not_called_that(turn: Turn) -> None:
+    shop = environment()
+    shop.engine.scripts["databasemaster"] = [turn]
+    assert shop.failure().code == "service_exited"
+
+
 def test_the_time_is_up(clock: Clock) -> None:
     shop = environment()
     shop.engine.scripts["databasemaster"] = [Turn("starting")]
