@@ -53,7 +53,7 @@ class Sightings:
         fresh = started_here or container.state == "restarting"
         first = self._first.setdefault(container.id, 0 if fresh else container.restarts)
         self._restarts[container.id] = max(container.restarts - first, 0)
-        if container.is_starved:
+        if container.oom_killed:
             self._starved.add(container.id)
 
     def restarts(self, container: ObservedContainer) -> int:
@@ -74,7 +74,7 @@ class Sightings:
         if restarts and started_here and service.raw is None and container.state == "restarting":
             return self._ended(container)
         if restarts >= LOOP_RESTARTS:
-            if container.id in self._starved:
+            if container.is_starved or container.id in self._starved:
                 return self._ended(container)
             status = f", last with status {container.exit_status}" if container.exit_status else ""
             return Verdict(
@@ -83,8 +83,10 @@ class Sightings:
         return _at_present(container)
 
     def _ended(self, container: ObservedContainer) -> Verdict:
-        if container.is_starved or container.id in self._starved:
+        if container.oom_killed or container.id in self._starved:
             return Verdict("service_oom_killed", "was killed: it used more memory than it may")
+        if container.is_starved:
+            return Verdict("service_oom_killed", "was killed, most likely for want of memory")
         return Verdict("service_exited", f"exited with status {container.exit_status}")
 
 
@@ -143,6 +145,8 @@ def service_failed(
     hint = f"read on with `devenv logs {container.service}`"
     if cause is not None:
         hint = cause.hint
+    elif is_starved and container.is_starved and not container.oom_killed:
+        hint = f"give {container.service} more memory (`mem_limit`), unless somebody killed it; {hint}"
     elif is_starved:
         hint = f"give {container.service} more memory (`mem_limit`), or the engine; `devenv doctor` shows what it has"
     elif verdict.code == "service_paused":

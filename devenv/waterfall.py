@@ -27,7 +27,7 @@ class Span:
     """A stretch of time, in seconds since the command began; `service` may be another row, as `compose`.
 
     `critical` are those that, one after the other, decided when the start ended. `count` is how many containers
-    of the service came up in it.
+    of the service came up in it, 1 where that is not known.
     """
 
     service: str

@@ -196,10 +196,10 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self, path: str, query: Mapping[str, list[str]], body: bytes, harm: Any) -> None:
         _, _, rest = path.partition("/v2/")
         repository, _, name = rest.rpartition("/")
-        if not rest:
-            self.answer(200, b"{}")
-        elif path in self.registry.moved:
+        if path in self.registry.moved:
             self.answer(302, b"", {"Location": self.registry.moved[path]})
+        elif path == "/v2/":
+            self.answer(200, b"{}")
         elif self.command == "POST" and rest.endswith("/blobs/uploads/"):
             self.answer(202, b"", {"Location": self.registry.location} if self.registry.location else {})
         elif self.command == "PUT" and "/blobs/uploads/" in path:
@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
             store = self.registry.blobs if "/blobs/" in path else self.registry.manifests
             if name in store:
                 headers = {"Docker-Content-Digest": digest(store[name])}
-                if kind := KIND.search(store[name]):
+                if store is self.registry.manifests and (kind := KIND.search(store[name])):
                     headers["Content-Type"] = kind[1].decode()
                 self.answer(200, store[name], headers, harm=harm)
             else:

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that can go: its name, the bytes that this frees (None where nobody knows), and why."""
+    """One thing that can go: its name, about how many bytes that frees (None where nobody knows), and why."""
 
     kind: Kind
     name: str
@@ -87,14 +87,17 @@ def plan_gc(found: Inventory, budget: Budget, *, undo_too: bool) -> tuple[Item, 
 
 
 def beyond(sizes: Sequence[int | None], budget: Budget) -> tuple[str | None, ...]:
-    """Why there is no room for data that are kept for `undo`; None where there is. The last put aside come first."""
+    """Why there is no room for data that are kept for `undo`; None where there is. The last put aside come first.
+
+    For those there always is, whatever they take.
+    """
     reasons: list[str | None] = []
     total = 0
     for number, size in enumerate(sizes):
         total += size or 0
         if number >= budget.keep:
             reasons.append(f"more than {budget.keep}")
-        elif total > budget.size:
+        elif number > 0 and total > budget.size:
             reasons.append(f"beyond {budget.shown_size}")
         else:
             reasons.append(None)

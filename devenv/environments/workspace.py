@@ -32,7 +32,7 @@ REPLACE INTO devenv.marker VALUES ('unseeded');
 class Former:
     """Data that were put aside: their generation, the snapshot that they are a branch of, and how large they are.
 
-    `at_most` are the bytes that they take of their own, or more; None where nobody has looked.
+    `at_most` are the bytes that they took of their own just before that, or more; None where nobody has looked.
     """
 
     generation: int

@@ -174,8 +174,7 @@ class _Job:
         volume = self.project.volume(mysql.VOLUME)
         switched = time.monotonic()
         generation = int(volume.labels[Label.GENERATION])
-        size = present.result().at_most
-        remember = partial(remember_branch, session, generation, empty.key, text, at_most=size)
+        remember = partial(remember_branch, session, generation, empty.key, text)
         copied = gone_on_error(session, site.name) if isinstance(site, StandIn) else None
         image = self.images[mysql.IMAGE]
         with copied or started_successor(session, self.observed, self.project, image) as successor:

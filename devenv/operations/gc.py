@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GcResult:
-    """What can go, how much that is at least, and whether it is gone."""
+    """What can go, about how much that is, and whether it is gone."""
 
     items: tuple[Item, ...]
     bytes: int

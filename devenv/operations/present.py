@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from devenv.database.server import SYSTEM, Server
 from devenv.errors import OperationError
+from devenv.project import database_volume
 from devenv.services import mysql
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Discarded:
 class Present:
     """The data that are to be replaced: the databases with something in them, and how much there is.
 
-    Their files take `at_most` so many bytes, those that they share with a snapshot included; None where nobody knows.
+    Their files take `at_most` so many bytes, what they share with a snapshot included; None where nobody asked.
     """
 
     databases: tuple[str, ...] = ()
@@ -80,7 +81,12 @@ def measure(session: Session, observed: ObservedState, memory: Memory) -> Presen
     if known is None or server is None:
         return Present((), known)
     result = server.query_and_measure(SIZES, mysql.DATA_DIRECTORY)
-    size, rows = _parted(result.output)
+    lines = _rows(result.output)
+    rows = [line for line in lines if len(line) == COLUMNS]
+    found = [int(line[0]) for line in lines if line[1:] == [mysql.DATA_DIRECTORY]]
+    # After a switch that was killed the server may be on other data than those in use.
+    is_current = known.volume == database_volume(session.identity.project, memory.generation)
+    size = found[0] if found and is_current else None
     if result.exit_status != 0 or not rows:
         return Present((), known, size)
     return Present((), _totalled(known, rows, session.settings.database.databases), size)
@@ -92,7 +98,7 @@ def present_data(session: Session, observed: ObservedState, memory: Memory) -> P
     server = running_server(session, observed)
     if known is None or server is None:
         return Present((), known)
-    result = server.query_and_measure(CONTENTS, mysql.DATA_DIRECTORY)
+    result = server.query(CONTENTS)
     if result.exit_status != 0:
         raise OperationError(
             "the database did not say which databases it has",
@@ -100,16 +106,13 @@ def present_data(session: Session, observed: ObservedState, memory: Memory) -> P
             evidence=tuple(result.output.strip().splitlines()),
             hint="`devenv status` shows whether it is healthy",
         )
-    size, rows = _parted(result.output)
+    rows = _rows(result.output)
     names = dict.fromkeys(row[0] for row in rows if row[0].lower() not in SYSTEM)
-    return Present(tuple(names), _totalled(known, rows, session.settings.database.databases), size)
+    return Present(tuple(names), _totalled(known, rows, session.settings.database.databases))
 
 
-def _parted(output: str) -> tuple[int | None, list[list[str]]]:
-    """What the files take in all, and the rows of the answer."""
-    lines = [line.split("\t") for line in output.splitlines()]
-    size = next((int(line[0]) for line in lines if line[1:] == [mysql.DATA_DIRECTORY]), None)
-    return size, [line for line in lines if len(line) == COLUMNS]
+def _rows(output: str) -> list[list[str]]:
+    return [line.split("\t") for line in output.splitlines()]
 
 
 def _totalled(known: Discarded, rows: Sequence[Sequence[str]], databases: Collection[str]) -> Discarded:

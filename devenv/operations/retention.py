@@ -34,17 +34,28 @@ def forget_older(session: Session, observed: ObservedState) -> None:
     over.)
     """
     memory, budget = session.workspace.recall(), budget_of(session)
-    kept = memory.former[: budget.keep]
-    if any(one in kept for one in _old(memory, budget, unknown=budget.size + 1)):
-        memory = _looked_at(session, observed, kept)
-    old = _old(memory, budget, unknown=0)
-    for one, reason in old.items():
-        volume = database_volume(session.identity.project, one.generation)
+    within = memory.former[: budget.keep]
+    if any(one in within for one in _old(memory, budget, unknown=budget.size + 1)):
+        memory = _looked_at(session, observed, within)
+    # That there are no more of them than so many is nothing to tell at each reset.
+    several = memory.former[budget.keep :]
+    old = {one: "" if one in several else reason for one, reason in _old(memory, budget, unknown=0).items()}
+    gone = [one for one, reason in old.items() if _removed(session, one, reason)]
+    if gone:
+        session.workspace.remember(former=tuple(one for one in memory.former if one not in gone))
+
+
+def _removed(session: Session, one: Former, reason: str) -> bool:
+    """Whether it is gone; what somebody else uses stays until the next time, as what was done before stands."""
+    volume = database_volume(session.identity.project, one.generation)
+    try:
         remove_branch(session.engine, volume)
-        if one in memory.former[: budget.keep]:
-            session.events.emit(Event(volume, Status.DONE, f"removed: kept for undo, {reason}"))
-    if old:
-        session.workspace.remember(former=tuple(one for one in memory.former if one not in old))
+    except DevenvError as error:
+        session.events.emit(Event(volume, Status.WARNING, f"stays: {error.message}"))
+        return False
+    if reason:
+        session.events.emit(Event(volume, Status.DONE, f"removed: kept for undo, {reason}"))
+    return True
 
 
 def _old(memory: Memory, budget: Budget, unknown: int) -> dict[Former, str]:
@@ -60,8 +71,8 @@ def _old(memory: Memory, budget: Budget, unknown: int) -> dict[Former, str]:
 def _looked_at(session: Session, observed: ObservedState, kept: Sequence[Former]) -> Memory:
     """With what these take for certain, which is remembered as it changes no more; None for what nobody could look at.
 
-    To look takes a third of a second. So nobody does while what the servers' files took in all is within the budget:
-    of its own a branch has no more.
+    To look takes a third of a second. So nobody does while what the servers' files took in all, just before they were
+    put aside, is known and within the budget: of its own a branch has no more.
     """
     names = {one: database_volume(session.identity.project, one.generation) for one in kept}
     there = {volume.name for volume in observed.volumes}

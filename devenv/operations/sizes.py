@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from devenv.engine.observed import ObservedState
     from devenv.operations.session import Session
 
+MIN_VERSION_CREATED = 23
+"""An older engine takes for a volume's time that of the last change in its folder."""
 MOUNTS = "/volumes"
 SHOW = f"""
 show() {{
@@ -39,8 +41,11 @@ def measure_volumes(session: Session, observed: ObservedState, names: Sequence[s
         return {}
     known = {volume.name for volume in observed.volumes}
     layers = {name: f"{name}{LAYERS[0]}" for name in names if f"{name}{LAYERS[0]}" in known}
+    is_dated = session.engine.info().major >= MIN_VERSION_CREATED
     shared = {
-        one.name: one.created for one in observed.volumes if one.labels.get(Label.DRIVER) == Reflink.name
+        one.name: one.created
+        for one in observed.volumes
+        if is_dated and one.labels.get(Label.DRIVER) == Reflink.name
     }
     mounts = {layers.get(name, name): f"{MOUNTS}/{name}:ro" for name in names}
     script = "\n".join((SHOW, *(f"show {name} {_seconds(shared.get(name, ''))}" for name in names)))

@@ -81,7 +81,7 @@ CASES = {
         {**shell("tail /dev/zero"), **LITTLE},
         "service_oom_killed",
         "mem_limit",
-        "starves was killed: it used more memory than it may",
+        "starves was killed",
         "out of memory, exit status 137",
     ),
     "foreign": Case(

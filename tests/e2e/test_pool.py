@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIZE = "2G"
+STILL_BYTES = 4_000_000
+"""Of a table that no test writes to."""
 AS_ROOT = [] if os.getuid() == 0 else ["sudo", "-n"]
 """A second engine needs root."""
 
@@ -97,7 +99,9 @@ def pooled(new_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> 
     rows = ", ".join(f"({number}, '{uuid.uuid4()}')" for number in range(100))
     stack.write(
         "fixtures/own.sql",
-        f"CREATE TABLE kept (id INT PRIMARY KEY, word CHAR(36));\nINSERT INTO kept VALUES {rows};\n",
+        f"CREATE TABLE kept (id INT PRIMARY KEY, word CHAR(36));\nINSERT INTO kept VALUES {rows};\n"
+        "CREATE TABLE still (id INT PRIMARY KEY, text LONGTEXT);\n"
+        "INSERT INTO still SELECT id, REPEAT('x', 40000) FROM kept;\n",
     )
     stack.configure(database={"seed": ["fixtures/own.sql"]})
     name = f"{stack.name}-pool"
@@ -133,6 +137,11 @@ def test_branches_are_clones_that_leave_their_snapshot_as_it_was(pooled: Pooled)
     # Three branches and two snapshots with one copy of the data: a file of a branch shares its blocks.
     shared = pooled.inside(f"xfs_io -r -c 'fiemap -v' /pool/{stack.name}_database_1/ibdata1")
     assert "0x2000" in shared.replace("0x2001", "0x2000"), shared
+    # And what it shares with its snapshot does not count as its own.
+    items = stack.run("gc", "--all", "--dry-run", "--json").ok().data["items"]
+    own = {item["name"]: item["bytes"] for item in items}[f"{stack.name}_database_1"]
+    whole = int(pooled.inside(f"du -s --block-size=1 /pool/{stack.name}_database_1").split()[0])
+    assert 0 < own < whole - STILL_BYTES
 
 
 def test_after_a_reboot_up_puts_it_back(pooled: Pooled) -> None:

@@ -115,6 +115,45 @@ def test_a_reset_counts_though_nobody_can_look(small: Shop) -> None:
     assert told == ["it is not known how much the data kept for it take: no space left on device"]
 
 
+def test_data_that_somebody_else_uses_stay_until_the_next_time(small: Shop) -> None:
+    branches_take(small, 501)
+    reset(small)
+    small.engine.fail("remove volume shop_database_1", OperationError("volume is in use"))
+    reset(small)
+    told = [event.text for event in small.sink.events if event.resource == "shop_database_1"]
+    assert told == ["stays: volume is in use"]
+    assert former(small) == {2: 501, 1: 501}
+    small.engine.mend()
+    reset(small)
+    assert former(small) == {3: 501}
+    assert kept(small) == {"shop_database_3", "shop_database_4"}
+
+
+def test_while_a_seed_runs_the_old_data_may_grow(small: Shop) -> None:
+    small.project.write("seed.sql", small.project.read("seed.sql") + "-- changed\n")
+    reset(small)
+    assert former(small) == {1: None}
+
+
+@pytest.mark.parametrize(("version", "counts_all"), [("20.10.24", True), ("23.0.0", False)])
+def test_the_time_of_a_volume_is_believed_of_an_engine_that_keeps_it(
+    small: Shop, version: str, *, counts_all: bool
+) -> None:
+    small.engine.version = version
+    small.engine.answer("information_schema.tables", "", 1)
+    reset(small)
+    reset(small)
+    script = next(one.text for one in small.engine.executed if LOOK in one.text)
+    assert ("show shop_database_2 0" in script.splitlines()) is counts_all
+
+
+def test_what_was_asked_of_a_server_on_other_data_says_nothing(small: Shop) -> None:
+    """A switch that was killed just after it was remembered leaves the old server running."""
+    small.session().workspace.remember(generation=2)
+    reset(small)
+    assert former(small) == {2: None}
+
+
 def test_what_a_server_that_is_down_had_is_looked_at(small: Shop) -> None:
     reset(small)
     branches_take(small, 700)
@@ -133,4 +172,4 @@ def test_data_that_were_found_again_go_by_gc_only(small: Shop) -> None:
     assert kept(small) == {f"shop_database_{number}" for number in (1, 2, 3, 4)}
     items = small.run("gc", "--dry-run", "--json").ok().data["items"]
     offered = [item["name"] for item in items if item["kind"] == "branch"]
-    assert offered == [f"shop_database_{number}" for number in (3, 2, 1)]
+    assert offered == ["shop_database_2", "shop_database_1"], "the last one stays"

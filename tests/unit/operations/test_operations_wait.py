@@ -248,11 +248,12 @@ def test_a_kill_under_a_limit_of_memory_is_named_where_the_engine_did_not_note_i
     shop.engine.scripts["databasemaster"] = [exited(137, memory_limit=12 << 20)]
     error = shop.failure()
     assert error.code == "service_oom_killed"
+    assert error.message == "databasemaster was killed, most likely for want of memory"
     assert error.evidence[0] == (
         "most likely out of memory, exit status 137: it may use 12 MB, and nothing says who killed it"
     )
     assert error.hint is not None
-    assert "`mem_limit`" in error.hint
+    assert "more memory (`mem_limit`), unless somebody killed it" in error.hint
 
 
 @pytest.mark.parametrize("turn", [exited(137), exited(1, memory_limit=12 << 20)], ids=["no limit", "no kill"])
