@@ -71,21 +71,52 @@ def api() -> Iterator[docker.APIClient]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_snapshots_stay(api: docker.APIClient) -> Iterator[None]:
-    """The snapshots of our seeds belong to no project: those that came with us go with us, unless somebody uses them."""
+def one_user(_state_of_its_own: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """All processes that run tests are one user: what they make on the engine for all is made under the same locks."""
+    del _state_of_its_own
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(_shared_folder(tmp_path_factory) / "state"))
+        yield
 
-    def found() -> set[str]:
-        rows = api.volumes(filters={"name": "devenv_snapshot_"})["Volumes"] or []
-        return {row["Name"] for row in rows}
 
-    known = found()
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all processes that run tests; each has a folder of its own in it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_snapshots_stay(
+    one_user: None, api: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """The snapshots of our seeds belong to no project: those that came with us go with us, unless somebody uses them.
+
+    Of several processes that run tests the last does it: the others' snapshots are in use until then, or being made.
+    """
+    del one_user
+    worker, folder = os.environ.get("PYTEST_XDIST_WORKER"), _shared_folder(tmp_path_factory)
+    at_work = folder / f"at-work-{worker}"
+    at_work.write_text(json.dumps(sorted(_snapshots(api))), encoding="utf-8")
     yield
+    at_work.rename(folder / f"done-{worker}")
+    if not list(folder.glob("at-work-*")):
+        before = [set(json.loads(file.read_text(encoding="utf-8"))) for file in folder.glob("done-*")]
+        _remove_snapshots(api, _snapshots(api) - set.intersection(*before))
+
+
+def _snapshots(api: docker.APIClient) -> set[str]:
+    """All volumes of snapshots: with their data, and those that say that they are whole."""
+    rows = api.volumes(filters={"name": "devenv_snapshot_"})["Volumes"] or []
+    return {row["Name"] for row in rows}
+
+
+def _remove_snapshots(api: docker.APIClient, names: set[str]) -> None:
     used = {
         (row["Labels"] or {}).get("devenv.snapshot.key")
         for row in api.volumes(filters={"label": "devenv.kind=database"})["Volumes"] or []
     }
     # The manifest, whose name is the shorter one, before the data that it speaks of.
-    for name in sorted(found() - known):
+    for name in sorted(names):
         if name.removesuffix("_data").removeprefix("devenv_snapshot_") not in used:
             with suppress(docker.errors.APIError):
                 api.remove_volume(name)
