@@ -12,7 +12,14 @@ from tests.harness import REPOSITORY
 FOLDER = REPOSITORY / "tests" / "e2e"
 LISTED = (FOLDER / "FAILURES.md").read_text(encoding="utf-8")
 REFERENCE = re.compile(r"`(test_\w+\.py)(?:::(test_\w+)(?:\[(\w+)\])?)?`")
-IN_UNIT_TESTS = {"device_missing", "network_missing", "volume_missing", "name_taken", "env_file_missing"}
+IN_UNIT_TESTS = {
+    "device_missing",
+    "network_missing",
+    "volume_missing",
+    "volume_in_use",
+    "name_taken",
+    "env_file_missing",
+}
 
 
 def test_every_row_has_tests_that_are_there() -> None:

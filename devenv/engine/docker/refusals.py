@@ -94,6 +94,12 @@ ROWS = (
         "create it with `docker volume create`, or leave it out",
     ),
     _row(
+        r"volume is in use - \[(?P<container>[0-9a-f]{12})",
+        "volume_in_use",
+        "run the command again when the container is done with it: another user of this engine may be making the same"
+        " data; `docker ps --all` names it",
+    ),
+    _row(
         r"container name \"/?(?P<container>[^\"]*)\" is already in use",
         "name_taken",
         "take `container_name` away: with a name of its own only one environment can run",

@@ -87,6 +87,11 @@ EXEC = TASK + "unable to start container process: "
         ),
         ('external volume "nopevol" not found', "volume_missing", None),
         (
+            "remove devenv_snapshot_30b_data: volume is in use - [528bfa3e0bdab74f81732fc2e4377d7e]",
+            "volume_in_use",
+            None,
+        ),
+        (
             'Conflict. The container name "/web" is already in use by container "0a1b"',
             "name_taken",
             None,
