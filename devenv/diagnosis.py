@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from devenv.causes import likely_cause
-from devenv.engine.observed import KILLED
 from devenv.errors import ServiceFailedError
 from devenv.model import Condition, needed_by
 
@@ -29,6 +28,11 @@ class Verdict:
 
     code: str
     reason: str
+
+
+STARVED = Verdict("service_oom_killed", "was killed: it used more memory than it may")
+MAYBE_STARVED = Verdict("service_oom_killed", "was killed, most likely for want of memory")
+"""By a limit of its own and the way it ended: on a busy machine the engine misses one in forty."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ class Sightings:
         if restarts and started_here and service.raw is None and container.state == "restarting":
             return self._ended(container)
         if restarts >= LOOP_RESTARTS:
-            if container.is_starved or container.id in self._starved:
-                return self._ended(container)
+            ended = self._ended(container)
+            if ended in {STARVED, MAYBE_STARVED}:
+                return ended
             status = f", last with status {container.exit_status}" if container.exit_status else ""
             return Verdict(
                 "service_crash_loop", f"ends again and again: {restarts} restarts in this wait{status}"
@@ -84,9 +89,9 @@ class Sightings:
 
     def _ended(self, container: ObservedContainer) -> Verdict:
         if container.oom_killed or container.id in self._starved:
-            return Verdict("service_oom_killed", "was killed: it used more memory than it may")
-        if container.is_starved:
-            return Verdict("service_oom_killed", "was killed, most likely for want of memory")
+            return STARVED
+        if container.is_killed and container.memory_limit:
+            return MAYBE_STARVED
         return Verdict("service_exited", f"exited with status {container.exit_status}")
 
 
@@ -139,19 +144,19 @@ def service_failed(
     restarts: int = 0,
 ) -> ServiceFailedError:
     """The error that says what failed, the likely cause, the evidence, the consequences and the next command."""
-    probe, is_starved = container.probe, verdict.code == "service_oom_killed"
+    probe = container.probe
     probed = probe.output.splitlines() if probe is not None else []
     cause = likely_cause([container.error, *log], probed)
     hint = f"read on with `devenv logs {container.service}`"
     if cause is not None:
         hint = cause.hint
-    elif is_starved and container.is_starved and not container.oom_killed:
+    elif verdict == MAYBE_STARVED:
         hint = f"give {container.service} more memory (`mem_limit`), unless somebody killed it; {hint}"
-    elif is_starved:
+    elif verdict == STARVED:
         hint = f"give {container.service} more memory (`mem_limit`), or the engine; `devenv doctor` shows what it has"
     elif verdict.code == "service_paused":
         hint = f"`docker unpause {container.name}` lets it go on"
-    elif container.exit_status == KILLED:
+    elif container.is_killed:
         hint = f"somebody killed it, or the machine ran out of memory; {hint}"
     return ServiceFailedError(
         f"{container.service} {verdict.reason}",
@@ -170,7 +175,7 @@ def service_failed(
         evidence=(
             *((f"likely cause: {cause.text}",) if cause is not None else ()),
             *((f"engine: {container.error}",) if container.error else ()),
-            *((_memory_line(container),) if is_starved else ()),
+            *_memory_lines(container, verdict),
             *_probe_lines(container),
             *(f"log: {line}" for line in log),
             *(f"therefore: {one.service} {one.text}" for one in others),
@@ -214,11 +219,12 @@ def _plain(one: Consequence) -> dict[str, Any]:
     return {"service": one.service, "code": one.code, "text": one.text}
 
 
-def _memory_line(container: ObservedContainer) -> str:
-    if container.oom_killed or not container.memory_limit:
-        return f"engine: out of memory, exit status {container.exit_status}"
-    limit = f"{container.memory_limit / 2**20:.0f} MB"
-    return f"most likely out of memory, exit status {container.exit_status}: it may use {limit}, and nothing says who killed it"
+def _memory_lines(container: ObservedContainer, verdict: Verdict) -> tuple[str, ...]:
+    ended = f"out of memory, exit status {container.exit_status}"
+    if verdict == MAYBE_STARVED:
+        limit = f"{container.memory_limit / 2**20:.0f} MB"
+        return (f"most likely {ended}: it may use {limit}, and nothing says who killed it",)
+    return (f"engine: {ended}",) if verdict == STARVED else ()
 
 
 def _probe_lines(container: ObservedContainer) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 KILLED = 137
-"""The exit status of a process that SIGKILL ended, as for want of memory."""
+"""The exit status of a process that SIGKILL ended."""
 MIN_VERSION_START_INTERVAL = 25
 """Compose refuses `start_interval` on an older engine."""
 
@@ -63,7 +63,6 @@ class ObservedContainer:
     exit_status: int = 0
     error: str = ""
     oom_killed: bool = False
-    """Whether the engine says so; on a busy machine it misses one in forty."""
     memory_limit: int = 0
     """Bytes, 0 where it has none."""
     restarts: int = 0
@@ -98,9 +97,9 @@ class ObservedContainer:
         return self.is_running and self.health == "unhealthy"
 
     @property
-    def is_starved(self) -> bool:
-        """Whether it ended for want of memory: by the engine's word, or most likely, killed under a limit of its own."""
-        return self.oom_killed or (self.memory_limit > 0 and self.exit_status == KILLED)
+    def is_killed(self) -> bool:
+        """Whether SIGKILL ended its process."""
+        return self.exit_status == KILLED
 
     @property
     def has_ended_well(self) -> bool:

@@ -82,7 +82,8 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         data = started or branch_seed(session, project, images)
         spared = started and gone_on_error(session, spare_name(project.name))
         with spared or started_successor(session, observed, project, images[mysql.IMAGE]) as successor:
-            size = None if data.built else asked().at_most  # while a seed runs the old data may grow
+            present = asked()
+            size = None if data.built else present.at_most  # while a seed runs the old data may grow
             remember = partial(remember_branch, session, data.generation, data.snapshot.key, at_most=size)
             # Killed before it is written, the file is of the data before; `up` writes it anew by the memory.
             running = switch(session, observed, project, successor, remember, meanwhile=write_file)
@@ -96,7 +97,7 @@ def reset_db(session: Session, *, spare: bool = False) -> ResetResult:
         driver=data.driver,
         seed_steps=tuple(str(step) for step in data.steps),
         seeded=data.built,
-        discarded=asked().discarded,
+        discarded=present.discarded,
         seconds=seconds,
         running=running,
         from_spare=started is not None,

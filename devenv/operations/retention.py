@@ -9,12 +9,9 @@ from devenv.database.branches import remove_branch
 from devenv.database.garbage import Budget, beyond
 from devenv.errors import DevenvError
 from devenv.events import Event, Status
-from devenv.operations.sizes import measure_volumes
 from devenv.project import database_volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from devenv.engine.observed import ObservedState
     from devenv.environments.workspace import Former, Memory
     from devenv.operations.session import Session
@@ -34,13 +31,15 @@ def forget_older(session: Session, observed: ObservedState) -> None:
     over.)
     """
     memory, budget = session.workspace.recall(), budget_of(session)
-    within = memory.former[: budget.keep]
-    if any(one in within for one in _old(memory, budget, unknown=budget.size + 1)):
-        memory = _looked_at(session, observed, within)
-    # That there are no more of them than so many is nothing to tell at each reset.
-    several = memory.former[budget.keep :]
-    old = {one: "" if one in several else reason for one, reason in _old(memory, budget, unknown=0).items()}
-    gone = [one for one, reason in old.items() if _removed(session, one, reason)]
+    several = {one.generation for one in memory.former[budget.keep :]}
+    if any(one.generation not in several for one in _old(memory, budget, unknown=budget.size + 1)):
+        memory = _looked_at(session, observed, memory, budget.keep)
+    gone = [
+        one
+        for one, reason in _old(memory, budget, unknown=0).items()
+        # That there are no more of them than so many is nothing to tell at each reset.
+        if _removed(session, one, "" if one.generation in several else reason)
+    ]
     if gone:
         session.workspace.remember(former=tuple(one for one in memory.former if one not in gone))
 
@@ -68,22 +67,25 @@ def _old(memory: Memory, budget: Budget, unknown: int) -> dict[Former, str]:
     }
 
 
-def _looked_at(session: Session, observed: ObservedState, kept: Sequence[Former]) -> Memory:
-    """With what these take for certain, which is remembered as it changes no more; None for what nobody could look at.
+def _looked_at(session: Session, observed: ObservedState, memory: Memory, keep: int) -> Memory:
+    """With what the first `keep` take for certain, which is remembered as it changes no more; None for what nobody could look at.
 
     To look takes a third of a second. So nobody does while what the servers' files took in all, just before they were
     put aside, is known and within the budget: of its own a branch has no more.
     """
-    names = {one: database_volume(session.identity.project, one.generation) for one in kept}
+    from devenv.operations.sizes import measure_volumes  # noqa: PLC0415 - a reset seldom needs it
+
+    kept, rest = memory.former[:keep], memory.former[keep:]
+    names = [database_volume(session.identity.project, one.generation) for one in kept]
     there = {volume.name for volume in observed.volumes}
     try:
-        sizes = measure_volumes(session, observed, [name for name in names.values() if name in there])
+        sizes = measure_volumes(session, observed, [name for name in names if name in there])
     except DevenvError as error:  # what was done before stands
         sizes = {}
         text = f"it is not known how much the data kept for it take: {error.message}"
         session.events.emit(Event("undo", Status.WARNING, text))
-    found = {one: sizes.get(name) if name in there else 0 for one, name in names.items()}
-    former = session.workspace.recall().former
-    return session.workspace.remember(
-        former=tuple(replace(one, at_most=found.get(one, one.at_most)) for one in former)
-    )
+    found = [
+        replace(one, at_most=sizes.get(name) if name in there else 0)
+        for one, name in zip(kept, names, strict=True)
+    ]
+    return session.workspace.remember(former=(*found, *rest))

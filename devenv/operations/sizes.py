@@ -36,8 +36,8 @@ def measure_volumes(session: Session, observed: ObservedState, names: Sequence[s
     Of a branch that is a layer those are the layer's, and of one that shares its blocks with the snapshot the files
     that were written to since it was made: at most so much, as no command tells which blocks of a file are shared.
     """
-    image = _image(session, observed)
-    if not names or image is None:
+    image = _image(session, observed) if names else None
+    if image is None:
         return {}
     known = {volume.name for volume in observed.volumes}
     layers = {name: f"{name}{LAYERS[0]}" for name in names if f"{name}{LAYERS[0]}" in known}

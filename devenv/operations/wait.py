@@ -19,7 +19,7 @@ from devenv.diagnosis import (
     root_of,
     service_failed,
 )
-from devenv.engine.observed import KILLED, ObservedState
+from devenv.engine.observed import ObservedState
 from devenv.events import Event, EventSink, Phase, Status
 from devenv.model import Condition, Service
 from devenv.operations.alert import Alert, Patience
@@ -123,7 +123,7 @@ class Ascent:
 
     def _once_more(self, container: ObservedContainer, observed: ObservedState) -> ObservedState:
         """A later reading where a container was just killed: the engine notes a moment after its death why it was."""
-        if container.exit_status != KILLED or container.oom_killed:
+        if not container.is_killed or container.oom_killed:
             return observed
         time.sleep(REASON_SECONDS)
         later = self._look()
