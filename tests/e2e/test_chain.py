@@ -138,7 +138,7 @@ def test_nginx_finds_a_backend_that_was_replaced(stack: Stack) -> None:
         assert stack.page().status == 200
         assert stack.engine.starts()["frontend"] == nginx
     finally:
-        stack.engine.api.remove_container(squatter, force=True)
+        stack.engine.api.remove_container(squatter, force=True, v=True)
 
 
 def _header(response: Response | None) -> str | None:

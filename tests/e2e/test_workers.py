@@ -233,7 +233,7 @@ def test_a_worker_that_lost_its_lease_has_worked_for_nothing(stack: Stack) -> No
         stack.engine.mysql("INSERT INTO gate VALUES ()")
     finally:
         send(stack, paused, "CONT")
-    stack.engine.api.remove_container(other, force=True)
+    stack.engine.api.remove_container(other, force=True, v=True)
 
     until(lambda: "what was done does not count" in stack.engine.log("taskrunner"), "the first worker's end")
     assert stack.engine.mysql("SELECT number FROM done") == [["1"]]
