@@ -69,9 +69,9 @@ def database(new_stack: Callable[..., Stack]) -> Iterator[Stack]:
     LIVE.remove(stack)
 
 
-def rows(stack: Stack) -> list[str]:
+def rows(stack: Stack, where: str = "") -> list[str]:
     """All that is in the database: its one table's rows."""
-    assert stack.engine.mysql("SHOW TABLES") == [["kept"]]
+    assert stack.engine.mysql("SHOW TABLES") == [["kept"]], where
     return [row[0] for row in stack.engine.mysql("SELECT id FROM kept ORDER BY id")]
 
 
@@ -114,7 +114,7 @@ def test_whatever_is_killed_leaves_the_old_or_the_new_data(database: Stack) -> N
                 running.kill()
 
         database.up("databasemaster")
-        found = rows(database)
+        found = rows(database, where)
         assert found in (old, new), where
         landed[name] += found != old
         if name == "save":
@@ -122,7 +122,7 @@ def test_whatever_is_killed_leaves_the_old_or_the_new_data(database: Stack) -> N
             assert added <= {f"killed{number}"}, where
             for snapshot in added:
                 database.run("snapshot", "restore", snapshot).ok()
-                assert rows(database) == old, where
+                assert rows(database, where) == old, where
                 database.run("undo").ok()
     # Some came too late to keep the old data, and some early enough.
     assert 0 < sum(landed.values()) < KILLS, landed

@@ -79,8 +79,13 @@ def image(engine: Engine) -> bytes:
     linked = engine.execute(container, "ldd", "/bin/busybox")[1]
     files = {"greet": GREETER.encode(), "www/index.html": b"mail\n"}
     for path in {"/bin/busybox", *re.findall(r"/\S+", linked)}:
-        created = engine.api.exec_create(container, ["cat", path], stderr=False)
-        files[path.lstrip("/").rstrip(":")] = engine.api.exec_start(created["Id"])
+        taken = subprocess.run(
+            ["docker", "exec", container, "cat", path.rstrip(":")],
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        files[path.lstrip("/").rstrip(":")] = taken.stdout
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in {**files, "ballast": os.urandom(4 * CUT_AFTER)}.items():
