@@ -10,8 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FREE_ROOM = "free some room: `devenv gc` and `docker system df` show what is held"
-FULL = re.compile(r"no space left on device|ENOSPC|have enough free space in", re.IGNORECASE)
-"""How the engine, and what it runs in a build, say that its disk is full."""
+FULL = re.compile(
+    r"no space left on device|ENOSPC|have enough free space in|/work/work: no such file or directory",
+    re.IGNORECASE,
+)
+"""How the engine, and what it runs in a build, say that its disk is full.
+
+The last is of a new layer: where the kernel has no room for an overlay's own folder it mounts it all the same, read-only
+("failed to create directory work (errno: 28); mounting read-only"), and the engine misses the folder.
+"""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ EXEC = TASK + "unable to start container process: "
         ),
         ("Bind for 127.0.0.1:80 failed: port is already allocated", "port_in_use", None),
         ("write /var/lib/docker/x: no space left on device", "disk_full", None),
+        ("chown /var/lib/docker/overlay2/5f-init/work/work: no such file or directory", "disk_full", None),
         (
             'Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /nope',
             "mount_missing",
