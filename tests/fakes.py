@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from devenv.cli.context import Setup
-    from devenv.engine.api import Engine, HeldCommand
+    from devenv.engine.api import ComposeProject, Engine, HeldCommand
     from devenv.engine.setup_plan import SetupStep
     from devenv.engine.swarm_api import Swarm
     from devenv.events import Event, EventSink, Status
@@ -330,9 +330,9 @@ class FakeEngine:
         assert b"".join(tar), "an empty root file system"
         self.add_image(reference, labels)
 
-    def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
+    def create(self, project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
         self._called(f"create {' '.join(services) if services is not None else 'all'}")
-        document = composed.read(compose_file)
+        document = composed.read(project.file)
         name = document["name"]
         definitions = document["services"]
         self._create_networks(document)
@@ -418,20 +418,20 @@ class FakeEngine:
 
     def run_once(
         self,
-        compose_file: Path,
+        project: ComposeProject,
         service: str,
         command: Sequence[str],
         environment: Mapping[str, str],
         name: str,
     ) -> ExecResult:
-        result = self._one_off(compose_file, service, command, environment, name).release()
+        result = self._one_off(project, service, command, environment, name).release()
         assert result is not None
         return result
 
     @contextmanager
     def hold_once(
         self,
-        compose_file: Path,
+        project: ComposeProject,
         service: str,
         command: Sequence[str],
         environment: Mapping[str, str],
@@ -439,19 +439,19 @@ class FakeEngine:
     ) -> Iterator[HeldCommand]:
         self._called(f"hold {service}")
         try:
-            yield self._one_off(compose_file, service, command, environment, name)
+            yield self._one_off(project, service, command, environment, name)
         finally:
             self.containers.pop(name, None)
 
     def _one_off(
         self,
-        compose_file: Path,
+        project: ComposeProject,
         service: str,
         command: Sequence[str],
         environment: Mapping[str, str],
         name: str,
     ) -> HeldCommand:
-        definition = composed.read(compose_file)["services"][service]
+        definition = composed.read(project.file)["services"][service]
         image = self.present.get(definition["image"])
         if image is None or name in self.containers:
             reason = f"No such image: {definition['image']}" if image is None else f"{name} is in use"

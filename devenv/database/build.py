@@ -19,9 +19,8 @@ from devenv.events import Event, EventSink, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from devenv.engine.api import HeldCommand
+    from devenv.engine.api import ComposeProject, HeldCommand
     from devenv.engine.observed import ExecResult
 
 RESOURCE = "database"
@@ -90,7 +89,7 @@ class SeedRequest:
     steps: Sequence[SeedStep]
     inputs: Mapping[str, str]
     key: str
-    compose_file: Path
+    compose: ComposeProject
     created: str
     base: Snapshot | None = None
     entrypoints: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -219,14 +218,14 @@ def _commands(engine: Engine, request: SeedRequest) -> Iterator[Callable[[RunCom
         # There was none, or it ended before its turn, as when the way to the engine broke.
         engine.remove_container(request.command_runner)
         return engine.run_once(
-            request.compose_file, step.service, _shell(step), environment, request.command_runner
+            request.compose, step.service, _shell(step), environment, request.command_runner
         )
 
     with ExitStack() as stack:
         if first is not None and first.service in request.entrypoints:
             command = (*request.entrypoints[first.service], *_shell(first))
             waiting = engine.hold_once(
-                request.compose_file, first.service, command, environment, request.command_runner
+                request.compose, first.service, command, environment, request.command_runner
             )
             held.append(stack.enter_context(waiting))
         yield run

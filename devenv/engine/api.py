@@ -54,6 +54,15 @@ class ContainerRequest:
     privileged: bool = False  # all rights on the engine's machine, and its processes in sight
 
 
+@dataclass(frozen=True)
+class ComposeProject:
+    """A generated file as Compose's project of that name; relative paths in it, and `.env`, start from `folder`."""
+
+    name: str
+    file: Path
+    folder: Path
+
+
 class RegistryUnreachableError(ImageError):
     """The registry gave no answer; in `auto` the image is built in place of it."""
 
@@ -134,7 +143,7 @@ class Engine(Protocol):
     def import_image(self, tar: Iterable[bytes], reference: str, labels: Mapping[str, str]) -> None:
         """Make an image of a root file system given as a tar stream."""
 
-    def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
+    def create(self, project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
         """Let Compose create what is missing and recreate what diverged, without starting it.
 
         The image of a user's own service is pulled or built where it is missing.
@@ -142,7 +151,7 @@ class Engine(Protocol):
 
     def run_once(
         self,
-        compose_file: Path,
+        project: ComposeProject,
         service: str,
         command: Sequence[str],
         environment: Mapping[str, str],
@@ -155,7 +164,7 @@ class Engine(Protocol):
 
     def hold_once(
         self,
-        compose_file: Path,
+        project: ComposeProject,
         service: str,
         command: Sequence[str],
         environment: Mapping[str, str],

@@ -40,7 +40,7 @@ def start_ahead(
     tell("")
 
     def start() -> None:
-        session.engine.create(session.workspace.compose_file, [one.name for one in free], tell)
+        session.engine.create(session.compose, [one.name for one in free], tell)
         first = {one.name for one in free if not one.depends_on}
         made = [
             one for one in session.observe().containers if one.service in first and one.state == "created"

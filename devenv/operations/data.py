@@ -285,7 +285,7 @@ class _Sowing:
             steps=tuple(_placed(step, project) for step in self.steps),
             inputs=self.inputs,
             key=key,
-            compose_file=session.workspace.compose_file,
+            compose=session.compose,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             base=base,
             entrypoints=self._entrypoints(),

@@ -67,12 +67,14 @@ def make_way(session: Session, project: Project, observed: ObservedState, plan: 
         session.events.emit(Event(server(pod), Status.WORKING, text, phase=Phase.WAIT))
         balancer.drain(pod)
         session.events.emit(Event(server(pod), Status.DONE, "out of the load balancer"))
-    file, sink = session.workspace.compose_file, session.events
+    sink = session.events
 
     def replace(services: tuple[Service, ...]) -> None:
         names = [service.name for service in services]
         session.engine.create(
-            file, names, lambda line: sink.emit(Event("containers", Status.WORKING, "replacing", line))
+            session.compose,
+            names,
+            lambda line: sink.emit(Event("containers", Status.WORKING, "replacing", line)),
         )
 
     Roll(session, project, timeout).run(changed(project, plan), replace)

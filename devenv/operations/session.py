@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devenv.database.seed import SeedStep, content_hash, expand, seed_inputs
+from devenv.engine.api import ComposeProject
 from devenv.environments.caller import caller
 from devenv.environments.hashes import ContentHashes
 from devenv.environments.ports import PortChoice, choose_ports, find_free_port, holder_of
@@ -69,6 +70,11 @@ class Session:
         return tuple(
             self.root / Path(mapping.source).expanduser() for mapping in self.settings.backend.mappings
         )
+
+    @property
+    def compose(self) -> ComposeProject:
+        """The environment for Compose. The user's own services have their paths from the project's folder in each."""
+        return ComposeProject(self.identity.project, self.workspace.compose_file, self.root)
 
     def image_order(self, images: Project, memory: Memory, *, rebuild: bool = False) -> ImageOrder:
         """The order for this environment's images."""

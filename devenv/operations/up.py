@@ -228,7 +228,7 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
             make_way(session, desired.project, desired.observed, plan, timeout)
         tell = _teller(session)
         tell("")
-        session.engine.create(session.workspace.compose_file, names, tell)
+        session.engine.create(session.compose, names, tell)
         _keep_name(session, desired.observed, plan)
         session.events.emit(Event("containers", Status.DONE, "created"))
     restarted = {step.resource for step in plan.steps if step.action == "restart"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.engine.api import BuildRequest, ContainerRequest, RegistryUnreachableError
+from devenv.engine.api import BuildRequest, ComposeProject, ContainerRequest, RegistryUnreachableError
 from devenv.engine.observed import ExecResult, ObservedContainer, ObservedMount, ObservedPort, ObservedState
 from devenv.errors import ImageError, OperationError
 from devenv.model import Label
@@ -56,8 +56,8 @@ class Place:
     def sh(self, container: str, script: str, stdin: list[bytes] | None = None) -> ExecResult:
         return self.engine.execute(container, ("sh", "-c", script), stdin=stdin)
 
-    def compose(self, **services: str) -> Path:
-        """A Compose file with these services, each given by lines in Compose's own words."""
+    def compose(self, **services: str) -> ComposeProject:
+        """A Compose project with these services, each given by lines in Compose's own words."""
         lines = [f"name: {self.project}", "services:"]
         for service, text in services.items():
             lines += [
@@ -76,7 +76,7 @@ class Place:
         file = self.folder / ".devenv" / "compose.yaml"
         file.parent.mkdir(exist_ok=True)
         file.write_text("\n".join([*lines, ""]))
-        return file
+        return ComposeProject(self.project, file, self.folder)
 
     def one(self, service: str, number: int = 1) -> ObservedContainer:
         """A container of a service, as observed now."""
@@ -469,6 +469,18 @@ def test_compose_on_an_image_that_cannot_be_had(place: Place) -> None:
     assert place.engine.observe(place.project).containers == ()
 
 
+def test_compose_makes_the_project_of_that_name_whatever_the_user_calls_his(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = f"{place.project}-other"
+    (place.folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={other}\n")
+    place.engine.create(place.compose(one=SLEEPER), None, quiet)
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", other)
+    place.engine.create(place.compose(one=SLEEPER, two=SLEEPER), None, quiet)
+    assert {one.service for one in place.engine.observe(place.project).containers} == {"one", "two"}
+    assert place.engine.observe(other).containers == ()
+
+
 def test_compose_on_a_folder_that_is_not_there(place: Place) -> None:
     missing = f"{{type: bind, source: {place.folder}/missing, target: /x, bind: {{create_host_path: false}}}}"
     with pytest.raises(OperationError) as caught:
@@ -768,13 +780,14 @@ def test_the_options_of_a_volume(place: Place) -> None:
     assert place.engine.run_to_end(request).exit_status == 0
 
 
-def on_volume(place: Place, name: str) -> Path:
-    """A Compose file with a published service on the volume of that name, whose key stays the same."""
+def on_volume(place: Place, name: str) -> ComposeProject:
+    """A Compose project with a published service on the volume of that name, whose key stays the same."""
     ports = f"ports: [{{target: 80, published: '{PORT}', host_ip: 127.0.0.1, protocol: tcp}}]"
     mount = "volumes: [{type: volume, source: data, target: /data}]"
-    file = place.compose(one=f"{SLEEPER}\n{ports}\n{mount}\nenvironment: {{WORD: kept}}", two=SLEEPER)
-    file.write_text(file.read_text().replace(f"name: {place.project}_data", f"name: {name}"))
-    return file
+    project = place.compose(one=f"{SLEEPER}\n{ports}\n{mount}\nenvironment: {{WORD: kept}}", two=SLEEPER)
+    text = project.file.read_text().replace(f"name: {place.project}_data", f"name: {name}")
+    project.file.write_text(text)
+    return project
 
 
 def test_a_replaced_container_is_the_same_on_another_volume(place: Place) -> None:
@@ -870,12 +883,12 @@ def test_compose_takes_a_substitute_for_its_own_and_it_can_be_replaced(place: Pl
     replaced = place.engine.replace_container(spare, {second: third})
     place.engine.start_container(replaced)
     assert place.one("one", 2).ports == {80: PORT}
-    file = on_volume(place, third)
-    place.engine.create(file, None, quiet)
+    project = on_volume(place, third)
+    place.engine.create(project, None, quiet)
     assert place.one("one", 2).id == replaced
     # One of another definition is called by its number.
-    file.write_text(file.read_text().replace("kept", "changed"))
-    place.engine.create(file, None, quiet)
+    project.file.write_text(project.file.read_text().replace("kept", "changed"))
+    place.engine.create(project, None, quiet)
     assert place.one("one", 2).name == f"{place.project}-one-2"
     place.engine.remove_rest(place.project)
     assert place.engine.observe(place.project).containers == ()

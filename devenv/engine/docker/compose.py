@@ -14,9 +14,8 @@ from devenv.errors import EngineUnavailableError, OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
-    from devenv.engine.api import BuildRequest, LineSink
+    from devenv.engine.api import BuildRequest, ComposeProject, LineSink
     from devenv.errors import DevenvError
 
 EVIDENCE_LINES = 20
@@ -31,18 +30,18 @@ LAYER = re.compile(r"[0-9a-f]{12} ")
 class Compose:
     """Docker Compose on one generated file at a time, and buildx."""
 
-    def create(self, compose_file: Path, services: Sequence[str] | None, on_line: LineSink) -> None:
+    def create(self, project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
         """Let Compose create what is missing and recreate what diverged, without starting it.
 
         The image of a user's own service is pulled or built where it is missing.
         """
         # Our own images are here by now; a user's own service says by `pull_policy` what it wants.
         words = ("up", "--no-start", "--remove-orphans", *(services or ()))
-        _compose(compose_file, words, "create the containers", on_line)
+        _compose(project, words, "create the containers", on_line)
 
     def run_once(
         self,
-        compose_file: Path,
+        project: ComposeProject,
         service: str,
         command: Sequence[str],
         environment: Mapping[str, str],
@@ -54,13 +53,13 @@ class Compose:
         """
         words = (*_run_words(environment, name), service, *command)
         lines: list[str] = []
-        status = _client(compose_file, words, f"run a command in {service}", lines.append)
+        status = _client(project, words, f"run a command in {service}", lines.append)
         return ExecResult(status, "\n".join(lines))
 
     @contextmanager
     def hold_once(
         self,
-        compose_file: Path,
+        project: ComposeProject,
         service: str,
         command: Sequence[str],
         environment: Mapping[str, str],
@@ -74,7 +73,7 @@ class Compose:
         """
         hold = ("--entrypoint", "sh", service, "-c", HOLD_SCRIPT, "sh")
         words = (*_run_words(environment, name), *hold, *command)
-        with _started(compose_file, words, f"run a command in {service}", subprocess.PIPE) as process:
+        with _started(project, words, f"run a command in {service}", subprocess.PIPE) as process:
             held = _Held(process)
             try:
                 yield held
@@ -147,7 +146,7 @@ def _run_words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     return ("run", "--rm", "--no-deps", "--no-TTY", "--name", name, *variables)
 
 
-def _compose(compose_file: Path, words: Sequence[str], doing: str, on_line: LineSink) -> None:
+def _compose(project: ComposeProject, words: Sequence[str], doing: str, on_line: LineSink) -> None:
     tail: deque[str] = deque(maxlen=EVIDENCE_LINES)
 
     def said(line: str) -> None:
@@ -157,24 +156,27 @@ def _compose(compose_file: Path, words: Sequence[str], doing: str, on_line: Line
         if line and not LAYER.match(line):
             tail.append(line)
 
-    if _client(compose_file, words, doing, said) != 0:
+    if _client(project, words, doing, said) != 0:
         raise _failed(doing, tuple(tail))
 
 
-def _client(compose_file: Path, words: Sequence[str], doing: str, on_line: LineSink) -> int:
+def _client(project: ComposeProject, words: Sequence[str], doing: str, on_line: LineSink) -> int:
     """Run Compose to its end; the exit status."""
-    with _started(compose_file, words, doing, subprocess.DEVNULL) as process:
+    with _started(project, words, doing, subprocess.DEVNULL) as process:
         _read_lines(process, on_line)
     return process.returncode
 
 
-def _started(compose_file: Path, words: Sequence[str], doing: str, stdin: int) -> subprocess.Popen[bytes]:
+def _started(
+    project: ComposeProject, words: Sequence[str], doing: str, stdin: int
+) -> subprocess.Popen[bytes]:
     """Start Compose by itself: python-on-whales would run the same line, and takes 250 ms to import."""
     docker = shutil.which("docker")
     if docker is None:
         raise _no_client(doing)
-    folder = compose_file.parent.parent
-    argv = [docker, "compose", "--file", str(compose_file), "--project-directory", str(folder), *words]
+    # The name too: one of the user's own in COMPOSE_PROJECT_NAME, in `.env` perhaps, would win over that in the file.
+    ours = ("--project-name", project.name, "--project-directory", str(project.folder))
+    argv = [docker, "compose", *ours, "--file", str(project.file), *words]
     return subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 

@@ -11,6 +11,7 @@ import pytest
 from devenv.database.build import BUILD_SCRIPT, SeedRequest, build_snapshot
 from devenv.database.seed import LoadFile, RunCommand
 from devenv.database.snapshots import ROOT, Key, Snapshot, SnapshotStore
+from devenv.engine.api import ComposeProject
 from devenv.engine.observed import ExecResult
 from devenv.errors import DevenvError, OperationError, SeedError
 from devenv.model import Label
@@ -69,7 +70,7 @@ def request_(tmp_path: Path) -> SeedRequest:
         ),
         inputs={"image": "sha256:1"},
         key=KEY,
-        compose_file=tmp_path / "compose.yaml",
+        compose=ComposeProject("shop", tmp_path / "compose.yaml", tmp_path),
         created="2026-01-02T00:00:00+00:00",
     )
 

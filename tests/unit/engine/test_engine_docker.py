@@ -11,7 +11,7 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from devenv.engine.api import PullDeniedError, RegistryUnreachableError
+from devenv.engine.api import ComposeProject, PullDeniedError, RegistryUnreachableError
 from devenv.engine.docker import DockerEngine
 from devenv.engine.docker.connection import translated
 from devenv.engine.docker.containers import observed_container
@@ -314,7 +314,7 @@ def test_the_layers_of_a_pull_are_no_evidence(tmp_path: Path, monkeypatch: pytes
     lines: list[str] = []
 
     with pytest.raises(OperationError) as caught:
-        DockerEngine().create(tmp_path / ".devenv" / "compose.yaml", None, lines.append)
+        DockerEngine().create(ComposeProject("shop", tmp_path / "compose.yaml", tmp_path), None, lines.append)
 
     assert lines == said
     assert (caught.value.code, caught.value.evidence) == ("disk_full", (said[0], said[-1]))

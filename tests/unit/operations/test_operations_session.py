@@ -16,6 +16,9 @@ from devenv.operations.session import user_of_mappings, with_events
 from tests.fakes import RecordingSink
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from devenv.engine.api import ComposeProject, LineSink
     from tests.shop import Shop
 
 INFO = EngineInfo("26.1.5", "1.45", "memory://")
@@ -53,6 +56,26 @@ def test_a_session_can_speak_to_somebody_else(shop: Shop) -> None:
     other = RecordingSink()
     with_events(shop.session(), other).events.emit(Event("x", Status.DONE, "y"))
     assert (other.lines, shop.sink.lines) == (["done x: y"], [])
+
+
+def test_each_environments_own_services_have_their_paths_from_the_projects_folder(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[ComposeProject] = []
+    create = shop.engine.create
+
+    def noted(project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
+        made.append(project)
+        create(project, services, on_line)
+
+    monkeypatch.setattr(shop.engine, "create", noted)
+    shop.run("up").ok()
+    shop.run("--env", "two", "up").ok()
+    assert {one.folder for one in made} == {shop.root}
+    assert {one.name: one.file for one in made} == {
+        "shop": shop.root / ".devenv" / "compose.yaml",
+        "shop-two": shop.root / ".devenv" / "two" / "compose.yaml",
+    }
 
 
 def test_mapped_folders_are_absolute(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
