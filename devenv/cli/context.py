@@ -75,7 +75,7 @@ class Context:
         from devenv.config.root import find_root
         from devenv.config.source import load_document
 
-        root = find_root(self.folder.absolute())
+        root = find_root(self.folder)
         document = load_document(root, os.environ)
         return root, document, parse_settings(document, defaults_for(root))
 
@@ -86,7 +86,7 @@ class Context:
         from devenv.config.root import find_root
         from devenv.environments.workspace import MAIN, Workspace
 
-        root = find_root(self.folder.absolute())
+        root = find_root(self.folder)
         named = self.environment if self.environment != MAIN else None
         workspace = Workspace(root, named or (PRODUCTION if self.production else self.on))
         return root, workspace, sources_digest(root, os.environ, defaults_for(root))

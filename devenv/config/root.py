@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 def find_root(start: Path) -> Path:
-    """The nearest folder, from `start` upward, that has a `devenv.yaml`.
+    """The nearest folder, from `start` upward, that has a `devenv.yaml`; by the path that it has for everybody.
+
+    An environment belongs to a folder: it must not be another by a link to that, or on the way of `../shop`.
 
     Raises:
         ConfigError: no folder has one; its code is `config_not_found`.
     """
-    folder = start.absolute()
+    folder = start.resolve()
     for candidate in (folder, *folder.parents):
         # lexists: a folder or a dangling link in its place is reported when it is read, not skipped.
         if os.path.lexists(candidate / CONFIG_NAME):

@@ -36,7 +36,7 @@ class Registry:
         with self.locked("environments"):
             projects = dict(self.projects())
             project, number = wanted, 1
-            while projects.get(project, worktree) != worktree and Path(projects[project]).is_dir():
+            while project in projects and _is_another(Path(projects[project]), worktree):
                 number += 1
                 project = f"{wanted}-{number}"
             if projects.get(project) != worktree:
@@ -56,6 +56,11 @@ class Registry:
         self.folder.mkdir(parents=True, exist_ok=True)
         with try_lock(self.folder / f"{name}.lock") as is_free:
             yield is_free
+
+
+def _is_another(folder: Path, worktree: str) -> bool:
+    """Whether a folder exists, and is not the same one, which may have been remembered by a link."""
+    return folder.is_dir() and folder.resolve() != Path(worktree).resolve()
 
 
 def _state_folder() -> Path:

@@ -61,6 +61,16 @@ def test_a_name_becomes_free_when_its_folder_goes(tmp_path: Path) -> None:
     assert registry.claim("shop", str(tmp_path)) == "shop"
 
 
+def test_a_folder_by_another_path_is_no_other(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "state")
+    folder, link = tmp_path / "shop", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    registry.claim("shop", str(link))
+    assert registry.claim("shop", str(folder)) == "shop"
+    assert registry.projects() == {"shop": str(folder)}
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "7", '"text"', "\x00"])
 def test_a_damaged_file_counts_as_empty_and_is_replaced(tmp_path: Path, content: str) -> None:
     registry = Registry(tmp_path)

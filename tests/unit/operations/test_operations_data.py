@@ -44,6 +44,17 @@ def test_a_second_environment_reuses_the_snapshot(shop: Shop) -> None:
     assert shop.engine.volume_labels["shop-two_database_1"]["devenv.snapshot.key"] == first
 
 
+def test_a_folder_named_by_another_path_is_the_same_environment(shop: Shop) -> None:
+    shop.up()
+    beside, link = shop.root.parent / "beside", shop.root.parent / "link"
+    beside.mkdir()
+    link.symlink_to(shop.root)
+    for number, path in enumerate((link, beside / ".." / shop.root.name), start=2):
+        assert shop.run("-C", str(path), "status", "--json").ok().data["project"] == "shop"
+        reset = shop.run("-C", str(path), "reset-db", "--json").ok().data
+        assert reset["volume"] == f"shop_database_{number}"
+
+
 def test_the_driver_is_found_out_once(shop: Shop) -> None:
     shop.up()
     assert shop.engine.volume_labels[DRIVER_VOLUME]["devenv.driver"] == "reflink"
