@@ -69,18 +69,26 @@ def main(argv: Sequence[str] | None = None, wiring: Wiring | None = None) -> int
     except DevenvError as error:
         context.output.error(error)
         return error.exit_status
+    except KeyboardInterrupt:  # in what is answered without typer, which makes a status of it
+        status = INTERRUPTED
+    except BrokenPipeError:
+        return _read_enough()
     except SystemExit as end:
-        # typer ends so, with status 1, when nobody reads our output any more: who read it has seen enough.
+        # typer ends so, with status 1, when nobody reads our output any more.
         if not isinstance(end.__context__, BrokenPipeError):
             raise
-        # Nothing may be flushed into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _read_enough()
     if status == INTERRUPTED:
         context.output.note(
             "interrupted: what runs is left as it is; `devenv up` goes on, `devenv down` ends it"
         )
     return status if isinstance(status, int) else 0
+
+
+def _read_enough() -> int:
+    """Who read our output and left has seen enough; nothing may be flushed into the closed pipe at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def default_wiring() -> Wiring:

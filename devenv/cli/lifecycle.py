@@ -142,4 +142,10 @@ def ask(question: str) -> bool:
     """Ask at a terminal; without one the answer is no, and the caller names the flag that says yes."""
     import sys
 
-    return sys.stdin.isatty() and typer.confirm(question, default=False, err=True)
+    try:
+        return sys.stdin.isatty() and typer.confirm(question, default=False, err=True)
+    except typer.Abort as abort:
+        typer.echo(err=True)  # what is said next begins a line
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return False  # the end of the input, as Ctrl-D

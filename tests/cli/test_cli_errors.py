@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -21,7 +21,7 @@ from devenv.errors import (
     UsageError,
 )
 from tests.fakes import FakeEngine, fake_wiring
-from tests.harness import DevenvProject
+from tests.harness import DevenvProject, Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,6 +221,27 @@ def test_ctrl_c_leaves_what_runs(shop: Shop, arguments: list[str]) -> None:
     assert (
         found.err == "interrupted: what runs is left as it is; `devenv up` goes on, `devenv down` ends it\n"
     )
+
+
+def test_ctrl_c_at_a_question(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.up()
+    monkeypatch.setattr(Terminal, "readline", interrupted)
+    found = shop.run("down", "--volumes", typed="y\n")
+    assert (found.code, found.out.strip()) == (130, "")
+    assert found.err.splitlines()[-1].startswith("interrupted: what runs is left as it is")
+    assert len(shop.engine.containers) == 5
+
+
+def test_ctrl_c_where_nothing_had_to_be_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.run("up").ok()
+    monkeypatch.setattr(shop.engine, "observe", interrupted)
+    found = shop.run("status")
+    assert (found.code, found.out) == (130, "")
+
+
+def interrupted(*arguments: object) -> NoReturn:
+    del arguments
+    raise KeyboardInterrupt
 
 
 def test_a_defect_of_ours_is_not_hidden(shop: Shop) -> None:
