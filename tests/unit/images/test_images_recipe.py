@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from devenv.config.defaults import RESOURCES
 from devenv.errors import ImageError
-from devenv.images.recipe import fingerprint, folder_of
+from devenv.images.recipe import fingerprint, folder_of, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -96,7 +98,15 @@ def test_the_image_it_builds_on_counts(recipe: Path) -> None:
 
 def test_what_tools_leave_behind_does_not_count(recipe: Path) -> None:
     before = fingerprint(recipe)
-    for name in ("__pycache__", ".git", "generated_content", ".pytest_cache", ".mypy_cache"):
+    for name in (
+        "__pycache__",
+        ".git",
+        ".devenv",
+        ".venv",
+        "generated_content",
+        ".pytest_cache",
+        ".mypy_cache",
+    ):
         (recipe / "app" / name).mkdir()
         (recipe / "app" / name / "file").write_text("x")
     assert fingerprint(recipe) == before
@@ -115,6 +125,88 @@ def test_a_mapped_folder_counts_as_itself_by_whatever_way_it_is_named(recipe: Pa
     before = fingerprint(recipe, without=[recipe / "app"])
     assert fingerprint(recipe, without=[recipe / "app" / "sub" / ".."]) == before
     assert fingerprint(recipe, without=[recipe / "nothing"]) == fingerprint(recipe)
+
+
+DOCKERFILE = """\
+FROM python AS first
+COPY --from=other /opt /opt
+ADD --chown=1:1 "https://example.org/x" /x
+COPY ["./one.conf", "conf.d/*.conf", "/etc/"]
+RUN --mount=type=bind,source=constraints.txt,target=/c \\
+    # and some more
+    pip install -r requirements.txt
+COPY --chmod=755 \\
+    bin/ /usr/local/bin/
+COPY $UNKNOWN ../outside <<EOF /opt/app/
+COPY . /opt/app
+USER app
+"""
+NAMED = ("Dockerfile", "one.conf", "conf.d/a.conf", "constraints.txt", "requirements.txt", "bin/deep/run")
+NOT_NAMED = ("manage.py", "app/models.py", "conf.d/a.txt", ".devenv/runs.jsonl", "bin/__pycache__/run.pyc")
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> Path:
+    """A folder with the code that is mapped as it is, and the Dockerfile beside it."""
+    folder = tmp_path / "mapped"
+    for name in (*NAMED, *NOT_NAMED):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_in_a_folder_that_is_mapped_what_the_dockerfile_names_counts(mapped: Path, name: str) -> None:
+    before = fingerprint(mapped, without=[mapped]), stamp([mapped], without=[mapped])
+    with (mapped / name).open("a") as file:
+        file.write("# more\n")
+    after = fingerprint(mapped, without=[mapped]), stamp([mapped], without=[mapped])
+    assert [one != two for one, two in zip(before, after, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize("name", NOT_NAMED)
+def test_in_a_folder_that_is_mapped_nothing_else_counts(mapped: Path, name: str) -> None:
+    before = fingerprint(mapped, without=[mapped]), stamp([mapped], without=[mapped])
+    (mapped / name).write_text("more\n")
+    assert (fingerprint(mapped, without=[mapped]), stamp([mapped], without=[mapped])) == before
+
+
+def test_what_dockerignore_keeps_out_does_not_count(recipe: Path) -> None:
+    (recipe / ".dockerignore").write_text("# not these\n\n*.log\n**/data\n!app/kept.log\nDockerfile\n")
+    (recipe / "app" / "kept.log").touch()
+    before = fingerprint(recipe)
+    (recipe / "a.log").write_text("x")
+    (recipe / "app" / "sub" / "data").write_text("x")
+    (recipe / "__pycache__").mkdir()
+    (recipe / "__pycache__" / "x").touch()
+    assert fingerprint(recipe) == before
+    assert fingerprint(recipe, without=[recipe / "app"]) != before
+    for name in ("app/kept.log", "app/manage.py", "Dockerfile"):
+        (recipe / name).write_text("FROM scratch\n# more\n")
+        assert fingerprint(recipe) != before, name
+        before = fingerprint(recipe)
+
+
+def test_a_socket_and_a_pipe_are_in_no_image(recipe: Path) -> None:
+    before = fingerprint(recipe)
+    os.mkfifo(recipe / "pipe")
+    assert fingerprint(recipe) == before
+
+
+def test_what_cannot_be_read_is_said(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ImageError) as caught:
+        fingerprint(recipe)
+    assert (caught.value.code, caught.value.message) == (
+        "recipe_unreadable",
+        f"{recipe} cannot be read: Permission denied",
+    )
+    assert ".dockerignore" in str(caught.value.hint)
+    stamp([recipe])  # which only says that something may have changed
 
 
 def test_a_fingerprint_is_a_tag(recipe: Path) -> None:

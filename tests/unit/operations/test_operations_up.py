@@ -708,3 +708,13 @@ def test_a_seed_command_that_fails_names_its_step(shop: Shop) -> None:
     with pytest.raises(SeedError) as caught:
         shop.up()
     assert caught.value.where == "devenv.yaml:3:42"
+
+
+def test_code_that_is_mapped_from_the_folder_of_its_image(shop: Shop) -> None:
+    shop.project.write("Dockerfile", "FROM debian\nCOPY . /opt/app\n")
+    shop.project.write("devenv.yaml", "images: build\nbackend: {build: ., mappings: ['.:/opt/app']}\n")
+    before = shop.up().status
+    shop.project.write("manage.py", "print()\n")
+    assert shop.up().plan.steps == ()
+    assert shop.run("reset-db", "--json").ok().data["seeded"] is False
+    assert before.state == "healthy"
