@@ -150,6 +150,6 @@ def base_image(docker_engine: Engine) -> str:
     """
     tag = f"devenv/{BASE}:{fingerprint(folder_of(BASE))}"
     if tag not in docker_engine.images([tag]):
-        order = ImageOrder({"frontend": Image(recipe="frontend")}, policy="auto", rebuild=True)
+        order = ImageOrder({"frontend": Image(recipe="frontend")}, policy="auto", rebuild={"frontend"})
         obtain_all(docker_engine, order, resolve_all(docker_engine, order), root_file_system, NullSink())
     return tag

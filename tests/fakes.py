@@ -330,8 +330,16 @@ class FakeEngine:
         assert b"".join(tar), "an empty root file system"
         self.add_image(reference, labels)
 
-    def create(self, project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
-        self._called(f"create {' '.join(services) if services is not None else 'all'}")
+    def create(
+        self,
+        project: ComposeProject,
+        services: Sequence[str] | None,
+        on_line: LineSink,
+        *,
+        build: bool = False,
+    ) -> None:
+        how = "build and create" if build else "create"
+        self._called(f"{how} {' '.join(services) if services is not None else 'all'}")
         document = composed.read(project.file)
         name = document["name"]
         definitions = document["services"]

@@ -143,10 +143,17 @@ class Engine(Protocol):
     def import_image(self, tar: Iterable[bytes], reference: str, labels: Mapping[str, str]) -> None:
         """Make an image of a root file system given as a tar stream."""
 
-    def create(self, project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
+    def create(
+        self,
+        project: ComposeProject,
+        services: Sequence[str] | None,
+        on_line: LineSink,
+        *,
+        build: bool = False,
+    ) -> None:
         """Let Compose create what is missing and recreate what diverged, without starting it.
 
-        The image of a user's own service is pulled or built where it is missing.
+        The image of a user's own service is pulled or built where it is missing; with `build` built anew.
         """
 
     def run_once(

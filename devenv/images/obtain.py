@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -60,7 +60,8 @@ class ImageOrder:
     policy: str
     mapped: tuple[Path, ...] = ()
     """Folders mapped over the images' content: editing them rebuilds nothing."""
-    rebuild: bool = False
+    rebuild: Collection[str] = ()
+    """Keys of the images that are built anew, and what they build on with them."""
     pulled: tuple[str, ...] = ()
     """References that devenv pulled before: `pulled` in place of `present`."""
 
@@ -71,7 +72,7 @@ def resolve_all(engine: Engine, order: ImageOrder) -> tuple[Resolution, ...]:
     references = {image.reference for image in order.images.values()} | set(tags.values())
     present = engine.images(reference for reference in references if reference is not None)
     return tuple(
-        resolve(key, image, tags[key], order.policy, present, rebuild=order.rebuild)
+        resolve(key, image, tags[key], order.policy, present, rebuild=key in order.rebuild)
         for key, image in order.images.items()
     )
 

@@ -43,9 +43,10 @@ def obtain(
     The others are named as they would be used, but need not be on the machine. `arrived` is told of each
     that came, while others still come.
     """
-    order = session.image_order(project, memory, rebuild=rebuild)
+    keys = project.images.keys() if wanted is None else wanted
+    order = session.image_order(project, memory, rebuild=keys if rebuild else ())
     resolutions = resolve_all(session.engine, order)
-    needed = [one for one in resolutions if wanted is None or one.key in wanted]
+    needed = [one for one in resolutions if one.key in keys]
     images = {
         one.key: Obtained(one.key, one.reference, one.source or Source.PRESENT, "") for one in resolutions
     }

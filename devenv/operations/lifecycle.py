@@ -66,8 +66,14 @@ def down(session: Session, *, volumes: bool = False, confirmed: bool = False) ->
         observed = session.observe()
         memory = recover_memory(session, observed)
         current = database_volume(session.identity.project, memory.generation)
-        data = [volume for volume in observed.volumes if volume.name == current]
-        others = [volume for volume in observed.volumes if volume.labels.get(Label.KIND) in REMOVED]
+        # Compose makes this one for who starts a part of the services before there are data.
+        empty = database_volume(session.identity.project, 0)
+        data = [volume for volume in observed.volumes if volume.name == current != empty]
+        others = [
+            volume
+            for volume in observed.volumes
+            if volume.labels.get(Label.KIND) in REMOVED or volume.name == empty
+        ]
         if volumes and (data or others) and not confirmed:
             names = ", ".join(volume.name for volume in (*data, *others))
             raise RefusedError(

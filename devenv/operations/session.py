@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -10,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from devenv.config.surroundings import surroundings
 from devenv.database.seed import SeedStep, content_hash, expand, seed_inputs
 from devenv.engine.api import ComposeProject
 from devenv.environments.caller import caller
@@ -76,8 +78,8 @@ class Session:
         """The environment for Compose. The user's own services have their paths from the project's folder in each."""
         return ComposeProject(self.identity.project, self.workspace.compose_file, self.root)
 
-    def image_order(self, images: Project, memory: Memory, *, rebuild: bool = False) -> ImageOrder:
-        """The order for this environment's images."""
+    def image_order(self, images: Project, memory: Memory, *, rebuild: Collection[str] = ()) -> ImageOrder:
+        """The order for this environment's images; those with the keys `rebuild` are built anew."""
         return ImageOrder(
             images=images.images,
             policy=self.settings.images,
@@ -147,7 +149,16 @@ class Session:
     def render(self, project: Project, images: Mapping[str, Obtained], info: EngineInfo) -> str:
         """The Compose file's text."""
         references = {key: obtained.reference for key, obtained in images.items()}
-        return compose.render(project, references, start_interval=info.knows_start_interval)
+        return compose.render(
+            project,
+            references,
+            start_interval=info.knows_start_interval,
+            surroundings={
+                one.name: surroundings(one.raw, self.root, os.environ)
+                for one in project.services
+                if one.raw is not None
+            },
+        )
 
     def seed_steps(self) -> tuple[SeedStep, ...]:
         """The seed's steps; raises SeedError for a pattern without a file."""

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from devenv.config.surroundings import named_files
 from devenv.environments.ports import PortChoice, is_free
 from devenv.images.recipe import BASE, folder_of, stamp
 from devenv.model import Healthcheck, Label, Project, PublishedPort, Question, Service
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from devenv.images.obtain import Obtained
     from devenv.operations.session import Session
 
-FORMAT = 3
+FORMAT = 4
 _DATA = re.compile(r"_database_\d+|devenv\.generation: '\d+'")
 """What differs in the generated file when only the data are others."""
 
@@ -66,10 +67,13 @@ def keep(
     mapped = tuple(str(folder) for folder in session.mapped_folders)
     recipes = {BASE, *(image.recipe for image in project.images.values() if image.recipe is not None)}
     folders = sorted(str(folder_of(recipe)) for recipe in recipes)
+    own = [service.raw for service in project.services if service.raw is not None]
+    named = sorted({str(file) for raw in own for file in named_files(raw, session.root)})
     kept = {
         "format": FORMAT,
         "sources": session.sources,
         "recipes": {"folders": folders, "without": mapped, "stamp": _stamp(folders, mapped)},
+        "named": {"files": named, "stamp": _stamp_of_files(named)},
         "name": project.name,
         "environment": project.environment,
         "worktree": project.worktree,
@@ -96,6 +100,8 @@ def recall(workspace: Workspace, sources: str) -> Steady | None:
         if (kept["format"], kept["sources"]) != (FORMAT, sources):
             return None
         if recipes["stamp"] != _stamp(recipes["folders"], recipes["without"]):
+            return None
+        if kept["named"]["stamp"] != _stamp_of_files(kept["named"]["files"]):
             return None
         services = tuple(_read(service) for service in kept["services"])
         return Steady(
@@ -210,6 +216,18 @@ def _read(kept: Mapping[str, Any]) -> Service:
 
 def _stamp(folders: Sequence[str], without: Sequence[str]) -> str:
     return stamp([Path(folder) for folder in folders], without=[Path(folder) for folder in without])
+
+
+def _stamp_of_files(names: Sequence[str]) -> list[list[int]]:
+    """Differs where one of the files may have changed since."""
+    found = []
+    for name in names:
+        try:
+            stat = Path(name).stat()
+            found.append([stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino])
+        except OSError as error:
+            found.append([error.errno or 0])
+    return found
 
 
 def _file_digest(workspace: Workspace) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from devenv.errors import UsageError
 from devenv.events import Event, Phase, Status
 from devenv.images.obtain import Obtained, resolve_all
-from devenv.images.resolve import Action, Resolution, Source
+from devenv.images.resolve import ASKED, Action, Resolution, Source
 from devenv.operations import steady
 from devenv.operations.ahead import nothing, start_ahead
 from devenv.operations.balancer import write_files
@@ -103,8 +103,10 @@ def dry_run(session: Session, options: UpOptions) -> Plan:
     ports = session.choose_ports(observed, memory)
     project = session.project({choice.key: choice.port for choice in ports}, memory.generation, info)
     services = _selected(project, options.services)
-    resolutions = resolve_all(session.engine, session.image_order(project, memory, rebuild=options.rebuild))
-    needed = [one for one in resolutions if one.key in {service.image for service in services}]
+    keys = {service.image for service in services}
+    order = session.image_order(project, memory, rebuild=keys if options.rebuild else ())
+    resolutions = resolve_all(session.engine, order)
+    needed = [one for one in resolutions if one.key in keys]
     present = session.engine.images(one.reference for one in needed)
     images = {
         one.key: Obtained(one.key, one.reference, one.source or Source.BUILT, present[one.reference].id)
@@ -131,7 +133,8 @@ def dry_run(session: Session, options: UpOptions) -> Plan:
         for choice in ports
         if choice.moved and memory.ports.get(choice.key) != choice.port
     )
-    return Plan((*image_steps, *port_steps, *plan.steps, *plan_orphans(project, observed)))
+    builds = own_builds(services) if options.rebuild else ()
+    return Plan((*image_steps, *port_steps, *builds, *plan.steps, *plan_orphans(project, observed)))
 
 
 def seed_cause(observed: ObservedState, memory: Memory, project: Project) -> str | None:
@@ -141,6 +144,12 @@ def seed_cause(observed: ObservedState, memory: Memory, project: Project) -> str
     names = {volume.name for volume in observed.volumes}
     wanted = project.volume(mysql.VOLUME).name
     return None if wanted in names else f"its volume {wanted} is gone"
+
+
+def own_builds(services: Iterable[Service]) -> tuple[Step, ...]:
+    """Steps for the user's own services that Compose builds when it is asked to; ours are built by `obtain`."""
+    own = [one.name for one in services if one.raw is not None and one.raw.get("build") is not None]
+    return tuple(Step(name, "build", ASKED) for name in own)
 
 
 def on_other_data(observed: ObservedState, project: Project) -> tuple[str, ...]:
@@ -166,6 +175,8 @@ class _Desired:
     seed: str | None
     text: str
     specs: Mapping[str, str]
+    builds: tuple[Step, ...]
+    """What Compose is to build anew."""
 
     @classmethod
     def of(cls, session: Session, info: EngineInfo, options: UpOptions, recorder: Recorder) -> _Desired:
@@ -193,7 +204,8 @@ class _Desired:
             project=session.identity.project, ports=chosen, **remembered(session.shape, session.settings)
         )
         text = session.render(project, images, info)
-        return cls(info, project, services, images, ports, observed, seed, text, specs(text))
+        builds = own_builds(services) if options.rebuild else ()
+        return cls(info, project, services, images, ports, observed, seed, text, specs(text), builds)
 
 
 def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
@@ -211,7 +223,7 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
         DataState(desired.seed, elsewhere),
         file_changed=session.workspace.write_compose_file(desired.text, MARK),
     )
-    plan = Plan((*plan.steps, *plan_orphans(desired.project, desired.observed)))
+    plan = Plan((*desired.builds, *plan.steps, *plan_orphans(desired.project, desired.observed)))
     _tell_changes(session, plan)
     if desired.seed is not None:
         ahead = nothing
@@ -219,7 +231,7 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
             ahead = start_ahead(session, desired.project, desired.services, _teller(session))
         data = branch_seed(session, desired.project, desired.images, ahead)
         remember_branch(session, data.generation, data.snapshot.key)
-    if any(step.action.startswith(("create", "recreate", "remove")) for step in plan.steps):
+    if any(step.action.startswith(("build", "create", "recreate", "remove")) for step in plan.steps):
         names = [service.name for service in desired.services]
         discard_spare(session, desired.observed)
         for identity in elsewhere if mysql.NAME in names else ():
@@ -228,7 +240,7 @@ def _converge(session: Session, desired: _Desired, timeout: float) -> Plan:
             make_way(session, desired.project, desired.observed, plan, timeout)
         tell = _teller(session)
         tell("")
-        session.engine.create(session.compose, names, tell)
+        session.engine.create(session.compose, names, tell, build=bool(desired.builds))
         _keep_name(session, desired.observed, plan)
         session.events.emit(Event("containers", Status.DONE, "created"))
     restarted = {step.resource for step in plan.steps if step.action == "restart"}

@@ -127,6 +127,35 @@ def test_a_service_that_is_no_longer_defined_is_removed(stack: Stack) -> None:
         stack.engine.remove_service("extra")
 
 
+def test_an_own_service_follows_what_it_is_made_of(stack: Stack) -> None:
+    image = stack.engine.service("frontend")["Config"]["Image"]
+    stack.write("worker/Dockerfile", f"FROM {image}\nCOPY word /word\n")
+    stack.write("worker/word", "first")
+    stack.write("worker.env", "GIVEN=first\n")
+    own = {"build": "./worker", "env_file": "worker.env", "command": ["sleep", "600"], "init": True}
+    stack.configure(services={"worker": own})
+
+    def found() -> tuple[str, str]:
+        words = ("sh", "-c", "echo $GIVEN; cat /word")
+        given, _, word = stack.engine.execute(stack.engine.service("worker")["Id"], *words)[1].partition("\n")
+        return given, word
+
+    try:
+        stack.up("worker")
+        assert found() == ("first", "first")
+        stack.write("worker.env", "GIVEN=second\n")
+        stack.write("worker/word", "second")
+        stack.up("worker")
+        assert found() == ("second", "first")
+        stack.up("worker", "--build")
+        assert found() == ("second", "second")
+        assert stack.up("worker").data["plan"]["steps"] == []
+    finally:
+        stack.configure()
+        stack.engine.remove_service("worker")
+        stack.engine.api.remove_image(f"{stack.name}-worker", force=True)
+
+
 def test_two_ups_at_once_make_one_environment(own: Stack) -> None:
     with ExitStack() as both:
         words = ("up", "mailcatcher", "databasemaster", "--json")

@@ -30,13 +30,20 @@ LAYER = re.compile(r"[0-9a-f]{12} ")
 class Compose:
     """Docker Compose on one generated file at a time, and buildx."""
 
-    def create(self, project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
+    def create(
+        self,
+        project: ComposeProject,
+        services: Sequence[str] | None,
+        on_line: LineSink,
+        *,
+        build: bool = False,
+    ) -> None:
         """Let Compose create what is missing and recreate what diverged, without starting it.
 
-        The image of a user's own service is pulled or built where it is missing.
+        The image of a user's own service is pulled or built where it is missing; with `build` built anew.
         """
         # Our own images are here by now; a user's own service says by `pull_policy` what it wants.
-        words = ("up", "--no-start", "--remove-orphans", *(services or ()))
+        words = ("up", "--no-start", "--remove-orphans", *(["--build"] if build else []), *(services or ()))
         _compose(project, words, "create the containers", on_line)
 
     def run_once(

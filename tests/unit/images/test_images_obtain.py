@@ -202,7 +202,7 @@ def test_a_build_on_request_builds_the_base_and_all_anew(recipes: Path) -> None:
     run.obtain(images)
     run.engine.mend()
     run.engine.built.clear()
-    run.obtain(images, rebuild=True)
+    run.obtain(images, rebuild=images.keys())
     assert run.built == [
         "build devenv/backend",
         "build devenv/base",

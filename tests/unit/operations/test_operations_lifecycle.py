@@ -104,6 +104,14 @@ def test_down_with_volumes_without_data_puts_nothing_aside(shop: Shop) -> None:
     assert not shop.project.session().workspace.recall().former
 
 
+def test_down_with_volumes_removes_the_one_that_never_had_data(shop: Shop) -> None:
+    shop.up("mailcatcher")
+    shop.engine.create_volume("shop_database_0", {"devenv.project": "shop", "devenv.kind": "database"})
+    result = down(shop.session(), volumes=True, confirmed=True)
+    assert (result.volumes, result.put_aside) == (("shop_database_0",), None)
+    assert own_volumes(shop) == set()
+
+
 def test_down_leaves_other_environments_alone(shop: Shop) -> None:
     shop.up()
     shop.engine.create_volume("other_database_1", {"devenv.project": "other"})

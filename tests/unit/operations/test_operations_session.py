@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,9 +16,7 @@ from devenv.operations.session import user_of_mappings, with_events
 from tests.fakes import RecordingSink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from devenv.engine.api import ComposeProject, LineSink
+    from devenv.engine.api import ComposeProject
     from tests.shop import Shop
 
 INFO = EngineInfo("26.1.5", "1.45", "memory://")
@@ -64,9 +62,9 @@ def test_each_environments_own_services_have_their_paths_from_the_projects_folde
     made: list[ComposeProject] = []
     create = shop.engine.create
 
-    def noted(project: ComposeProject, services: Sequence[str] | None, on_line: LineSink) -> None:
+    def noted(project: ComposeProject, *arguments: Any, **options: Any) -> None:
         made.append(project)
-        create(project, services, on_line)
+        create(project, *arguments, **options)
 
     monkeypatch.setattr(shop.engine, "create", noted)
     shop.run("up").ok()

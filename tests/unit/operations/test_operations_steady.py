@@ -100,6 +100,24 @@ def test_a_job_that_is_done_is_no_reason_for_the_long_way(shop: Shop, answered: 
     assert answered == ["up"]
 
 
+@pytest.mark.parametrize("name", ["worker.env", ".env"])
+def test_what_an_own_service_takes_from_elsewhere_changed(shop: Shop, answered: list[str], name: str) -> None:
+    shop.add('services: {worker: {image: busybox, env_file: worker.env, command: "echo ${WORD:-}"}}')
+    shop.engine.add_image("busybox")
+    shop.project.write("worker.env", "")
+    shop.project.write(".env", "")
+    shop.run("up").ok()
+    shop.run("up").ok()
+    assert answered == ["up"]
+    shop.project.write(name, "WORD=other\n")
+    steps = shop.run("up", "--json").ok().data["plan"]["steps"]
+    assert ("worker", "its definition changed") in [(step["resource"], step["cause"]) for step in steps], (
+        steps
+    )
+    assert answered == ["up"]
+    assert shop.run("up", "--json").ok().data["plan"]["steps"] == []
+
+
 def test_a_spare_that_a_killed_reset_left_is_one(shop: Shop, answered: list[str]) -> None:
     shop.up()
     shop.engine.duplicate_container(DATABASE, spare_name("shop"), {})

@@ -573,6 +573,36 @@ def test_a_build_on_request(shop: Shop) -> None:
     assert [step.resource for step in shop.up().plan.steps] == []
 
 
+def test_a_build_on_request_is_one_of_own_services_too(shop: Shop) -> None:
+    shop.add("services: {worker: {image: busybox, build: ./worker}, plain: {image: busybox}}\n")
+    shop.engine.add_image("busybox")
+    shop.up()
+    result = shop.up("worker", rebuild=True)
+    assert [str(step) for step in result.plan.steps if step.resource == "worker"] == [
+        "worker: build, asked for by --build"
+    ]
+    assert shop.engine.called("build and create") == ["build and create worker"]
+    assert [str(step) for step in shop.dry("worker", rebuild=True).steps] == [
+        "worker: build, asked for by --build"
+    ]
+    shop.up("plain", rebuild=True)
+    assert shop.engine.called("build and create") == []
+
+
+def test_a_build_on_request_is_none_of_what_was_not_asked_for(shop: Shop) -> None:
+    shop.engine.registry = None
+    shop.project.write("recipe/Dockerfile", "FROM scratch\n")
+    shop.configure('image: "shop/backend:1"', "build: ./recipe")
+    shop.configure('image: "shop/frontend:1"', "build: ./recipe")
+    shop.up()
+    text = shop.project.read(".devenv/compose.yaml")
+    assert "image: devenv/database:" in text
+    steps = shop.dry("mailcatcher", rebuild=True).steps
+    assert {step.resource for step in steps} == {"image mailcatcher", "compose file", "mailcatcher"}
+    shop.up("mailcatcher", rebuild=True)
+    assert shop.project.read(".devenv/compose.yaml") == text
+
+
 def test_two_environments_of_one_folder_live_side_by_side(shop: Shop) -> None:
     shop.up()
     session = shop.project.session(shop.sink, "feature-x")
