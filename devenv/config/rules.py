@@ -29,6 +29,10 @@ _PORTS: tuple[tuple[str, str], ...] = (
 )
 _SHORT_PORT = re.compile(r"(?:(?P<ip>[0-9.]+):)?(?P<port>[0-9]{1,5}):[0-9]{1,5}(?:/tcp)?")
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # compared, not bound
+_SHAPES: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("ports", (list,), "a list"),
+    ("labels", (list, dict), "a list or a mapping"),
+)
 _OF_MYSQL = ("mysql", "sys", "information_schema", "performance_schema")
 
 
@@ -37,6 +41,7 @@ def broken_rules(data: dict[str, Any], document: Document) -> Iterator[Finding]:
     yield from _sources(data)
     yield from _healthchecks(data)
     yield from _names_of_services(data)
+    yield from _shapes_of_services(data)
     yield from _databases(data)
     yield from _aliases(data)
     yield from _seeds(data)
@@ -76,6 +81,15 @@ def _names_of_services(data: dict[str, Any]) -> Iterator[Finding]:
         elif isinstance(name, str) and not _SERVICE.fullmatch(name):
             text = f"expected a service name of letters, digits, dots, - and _, got {shown(name)}"
             yield Finding(path, text, on_key=True)
+
+
+def _shapes_of_services(data: dict[str, Any]) -> Iterator[Finding]:
+    """Of what we read ourselves; the rest is for Compose to check."""
+    for name, definition in mapping_at(data, "services").items():
+        found = definition if isinstance(definition, dict) else {}
+        for key, kinds, expected in _SHAPES:
+            if found.get(key) is not None and not isinstance(found[key], kinds):
+                yield Finding(("services", name, key), f"expected {expected}, got {shown(found[key])}")
 
 
 def _databases(data: dict[str, Any]) -> Iterator[Finding]:

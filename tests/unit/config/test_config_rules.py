@@ -88,6 +88,8 @@ def test_a_port_that_does_not_clash_is_left_alone(tmp_path: Path, ports: str) ->
         ("frontend: {healthcheck: {http: /, heartbeat: /x}}", "devenv.yaml:1:35: frontend.healthcheck.heartbeat: expected exactly one of http, command and heartbeat, got http and heartbeat"),
         ("backend: {healthcheck: {stale_after: 3}}", "devenv.yaml:1:25: backend.healthcheck.stale_after: expected a heartbeat beside it, got http"),
         ("taskrunner: {healthcheck: {command: x, stale_after: 3}}", "devenv.yaml:1:40: taskrunner.healthcheck.stale_after: expected a heartbeat beside it, got command"),
+        ("services: {a: {ports: 8080}}", "devenv.yaml:1:23: services.a.ports: expected a list, got 8080"),
+        ("services: {a: {labels: x}}", 'devenv.yaml:1:24: services.a.labels: expected a list or a mapping, got "x"'),
         ("services: {backend: {}}", "devenv.yaml:1:12: services.backend: expected a name of its own, got the built-in service backend"),
         ("services: {a b: {}}", 'devenv.yaml:1:12: services.a b: expected a service name of letters, digits, dots, - and _, got "a b"'),
         ("database: {databases: [a, b, a]}", 'devenv.yaml:1:30: database.databases[2]: expected every database once, got "a" again'),
