@@ -20,7 +20,7 @@ from devenv.render import haproxy
 from devenv.services.loadbalancer import NAME, RELOAD, runtime_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from devenv.engine.observed import ObservedState
@@ -31,6 +31,8 @@ POLL_SECONDS = 0.1
 DRAIN_SECONDS = 30.0
 """Requests that take longer than this are cut off when their pod goes."""
 IN_SECONDS = 30.0
+ANSWER_SECONDS = 5.0
+"""A new process that takes over answers in less than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,23 @@ class Balancer:
         return None if running is None else cls(session, running.id)
 
     def servers(self) -> Mapping[str, Server]:
-        """Every pod that the balancer knows, by its name for it."""
-        lines = self.ask("show stat").lstrip("# ").splitlines()
-        rows = [row for row in csv.DictReader(lines) if row.get("pxname") == haproxy.POOL]
-        return {
-            row["svname"]: Server(row["status"], int(row["scur"] or 0))
-            for row in rows
-            if row["svname"] not in {"FRONTEND", "BACKEND"}
-        }
+        """Every pod that the balancer knows, by its name for it; empty where it gives no answer in `ANSWER_SECONDS`."""
+        found: dict[str, Server] = {}
+
+        def answers() -> bool:
+            found.update(_servers(self.ask("show stat")))
+            return bool(found)
+
+        _within(ANSWER_SECONDS, answers)
+        return found
+
+    def make_known(self, *pods: int) -> None:
+        """Take up the configuration in its folder where one of the pods is not known.
+
+        A start of more pods that ended before they were healthy leaves some.
+        """
+        if not self.servers().keys() >= {haproxy.server(pod) for pod in pods}:
+            self.reload()
 
     def drain(self, pod: int) -> None:
         """Send the pod no more requests, and wait until those in hand are answered, `DRAIN_SECONDS` at most."""
@@ -106,28 +117,38 @@ class Balancer:
         if name not in self.servers():
             return
         self.ask(f"set server {haproxy.POOL}/{name} state drain")
-        if not _within(DRAIN_SECONDS, lambda: self.servers()[name].requests == 0):
+        if not _within(DRAIN_SECONDS, lambda: self._has_answered(name)):
             text = f"still has requests in hand after {DRAIN_SECONDS:g} s: they are cut off"
             self.session.events.emit(Event(name, Status.WARNING, text))
+
+    def _has_answered(self, name: str) -> bool:
+        server = self.servers().get(name)
+        return server is None or server.requests == 0
 
     def let_in(self, *pods: int) -> None:
         """Send requests to the pods again, whoever drained them, and wait until it does.
 
-        Raises ServiceFailedError for a pod that the balancer finds no answer at.
+        Raises ServiceFailedError for a pod that the balancer finds no answer at, or does not know.
         """
         names = [haproxy.server(pod) for pod in pods]
-        known = self.servers()
-        for name in names:
-            if not known[name].is_in:
+        for name, server in self._out(names).items():
+            if server is not None:
                 self.ask(f"set server {haproxy.POOL}/{name} state ready")
-        if not _within(IN_SECONDS, lambda: all(self.servers()[name].is_in for name in names)):
-            found = self.servers()
-            late = next(name for name in names if not found[name].is_in)
+        if _within(IN_SECONDS, lambda: not self._out(names)):
+            return
+        for late, server in self._out(names).items():
+            found = "does not know it" if server is None else f"finds it {server.status}"
             raise ServiceFailedError(
-                f"the load balancer does not send requests to {late}: it finds it {found[late].status}",
+                f"the load balancer does not send requests to {late}: it {found}",
                 code="pod_out",
                 hint=f"read on with `devenv logs {NAME}`",
             )
+
+    def _out(self, names: Iterable[str]) -> dict[str, Server | None]:
+        """Those of the pods to which no requests go; None is one that it does not know."""
+        known = self.servers()
+        found = {name: known.get(name) for name in names}
+        return {name: server for name, server in found.items() if server is None or not server.is_in}
 
     def reload(self) -> None:
         """Take up the configuration in its folder where it has another; no connection is lost."""
@@ -151,6 +172,15 @@ class Balancer:
     def ask(self, statement: str) -> str:
         """The answer to a statement; empty while a new process takes over."""
         return self.session.engine.execute(self.container, runtime_command(statement)).output
+
+
+def _servers(table: str) -> dict[str, Server]:
+    """The pods in its table of statistics, in which front and back have rows of their own."""
+    return {
+        row["svname"]: Server(row["status"], int(row["scur"] or 0))
+        for row in csv.DictReader(table.lstrip("# ").splitlines())
+        if row.get("pxname") == haproxy.POOL and row["svname"] not in {"FRONTEND", "BACKEND"}
+    }
 
 
 def _within(seconds: float, look: Callable[[], bool]) -> bool:

@@ -13,7 +13,7 @@ from devenv.services import frontend
 from devenv.services.loadbalancer import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from devenv.engine.observed import ObservedState
     from devenv.model import Project, Service
@@ -29,12 +29,14 @@ class Roll:
     project: Project
     timeout: float
 
-    def run(self, pods: Iterable[int], renew: Callable[[tuple[Service, ...]], None]) -> None:
+    def run(self, pods: Sequence[int], renew: Callable[[tuple[Service, ...]], None]) -> None:
         """Call `renew` with each pod's services while no request goes there.
 
         Raises ServiceFailedError for the first that fails; it then stays out, and the others as they were.
         """
         balancer = Balancer.of(self.session, self.session.observe())
+        if balancer is not None and pods:
+            balancer.make_known(*pods)
         for pod in pods:
             services = services_of(self.project, pod)
             if self.project.pods == 1:

@@ -10,6 +10,7 @@ import pytest
 
 from devenv.environments.workspace import Memory
 from devenv.errors import OperationError, ServiceFailedError, UsageError
+from devenv.operations.balancer import Balancer
 from devenv.operations.inside import running_container
 from devenv.operations.lifecycle import restart_rolling, stop
 from devenv.operations.session import configured_ports, remembered, shape_of
@@ -17,7 +18,7 @@ from devenv.operations.status import status
 from devenv.operations.up import UpOptions, dry_run, up
 from devenv.services.pods import Shape
 from tests.balancer import CONTAINER, FakeBalancer
-from tests.fakes import exited, unhealthy
+from tests.fakes import HEALTHY, exited, unhealthy
 from tests.samples import settings
 
 if TYPE_CHECKING:
@@ -195,6 +196,63 @@ def test_a_pod_that_an_interrupted_command_left_out_is_let_in(production: Produc
     production.balancer.states["pod-2"] = "DRAIN"
     production.up()
     assert production.balancer.told == ["pod-2 ready"]
+
+
+def test_a_pod_that_an_interrupted_command_left_unknown_is_made_known_before_its_turn(
+    production: Production, shop: Shop
+) -> None:
+    production.up()
+    shop.engine.scripts["frontend-3"] = [unhealthy("no answer")]
+    with pytest.raises(ServiceFailedError):
+        production.up(pods=3)
+    shop.engine.scripts.clear()
+    production.balancer.told.clear()
+
+    restart_rolling(production.session(), ())
+
+    assert production.balancer.told == [
+        "reload",
+        *(f"pod-{pod} {state}" for pod in (1, 2, 3) for state in ("drain", "ready")),
+    ]
+
+
+def test_a_pod_left_unknown_is_made_known_before_changed_pods_are_replaced(
+    production: Production, shop: Shop
+) -> None:
+    production.up()
+    shop.engine.scripts["frontend-3"] = [unhealthy("no answer")]
+    with pytest.raises(ServiceFailedError):
+        production.up(pods=3)
+    shop.engine.scripts.clear()
+    shop.engine.turn("shop-production-frontend-3-1", HEALTHY)
+    shop.configure("port: 18000,", "port: 18000, environment: {GREETING: hello},")
+
+    assert production.up().status.state == "healthy"
+
+    assert production.happened()[:2] == ["reload", "pod-1 drain"]
+    assert "create backend-3 frontend-3" in production.happened()
+
+
+def test_a_balancer_that_gives_no_answer_while_a_new_process_takes_over_is_asked_again(
+    production: Production,
+) -> None:
+    production.up()
+    production.balancer.told.clear()
+    production.balancer.silent = 2
+
+    restart_rolling(production.session(), ())
+
+    assert production.balancer.told == [
+        f"pod-{pod} {state}" for pod in (1, 2) for state in ("drain", "ready")
+    ]
+
+
+def test_a_pod_that_the_balancer_does_not_get_to_know_is_named(production: Production) -> None:
+    production.up()
+    found = Balancer.of(production.session(), production.session().observe())
+    assert found is not None
+    with pytest.raises(ServiceFailedError, match="does not send requests to pod-7: it does not know it"):
+        found.let_in(1, 7)
 
 
 def test_a_pod_that_the_balancer_finds_no_answer_at_is_named(production: Production) -> None:
