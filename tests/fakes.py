@@ -540,6 +540,7 @@ class FakeEngine:
     def container_logs(self, name_or_id: str, tail: int) -> tuple[str, ...]:
         container = self._container(name_or_id, "read the log of")
         self._called(f"log of {container.name}")
+        _refuse_unreadable(container)
         lines = [text for name, text in self.written if name in {container.name, container.service}]
         return tuple(lines[-tail:]) if tail else ()
 
@@ -549,14 +550,27 @@ class FakeEngine:
         return container.look().state if container else None
 
     def logs(
-        self, state: ObservedState, *, tail: int | None, since: int | None, follow: bool
+        self,
+        state: ObservedState,
+        *,
+        tail: int | None,
+        since: int | None,
+        follow: bool,
+        on_unreadable: Callable[[ObservedContainer, OperationError], None],
     ) -> Iterator[LogLine]:
         self._called(
             f"logs of {' '.join(one.name for one in state.containers)} tail={tail} since={since} follow={follow}"
         )
+        readable = []
+        for one in state.containers:
+            try:
+                _refuse_unreadable(self._container(one.id, "read the log of"))
+                readable.append(one)
+            except OperationError as error:
+                on_unreadable(one, error)
         found = [
             LogLine(one.service, one.name, f"{number:06d}", text)
-            for one in state.containers
+            for one in readable
             for number, text in _last(
                 [
                     (number, text)
@@ -566,7 +580,7 @@ class FakeEngine:
                 tail,
             )
         ]
-        yield from sorted(found, key=lambda line: line.at)
+        return iter(sorted(found, key=lambda line: line.at))
 
     def execute(
         self,
@@ -902,6 +916,14 @@ def _definition(container: FakeContainer, own: ImageDefinition) -> ContainerDefi
             name: float(str(health[name]).rstrip("s")) for name in ("interval", "timeout") if health
         },
     )
+
+
+def _refuse_unreadable(container: FakeContainer) -> None:
+    """A driver that keeps nothing has nothing to read."""
+    if (container.definition.get("logging") or {}).get("driver") == "none":
+        reason = "configured logging driver does not support reading"
+        text = f"cannot read the log of {container.name}: {reason}"
+        raise OperationError(text, code="engine_refused", detail={"reason": reason})
 
 
 def _last(items: list[tuple[int, str]], count: int | None) -> list[tuple[int, str]]:

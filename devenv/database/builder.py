@@ -11,7 +11,7 @@ from devenv.database.pool import name_full
 from devenv.database.rewrite import Names
 from devenv.database.server import DEAD, Server, quoted
 from devenv.database.stream import Clients
-from devenv.engine.api import ContainerRequest
+from devenv.engine.api import ContainerRequest, last_words
 from devenv.errors import DevenvError, OperationError
 from devenv.services import mysql
 
@@ -90,7 +90,7 @@ class Builder:
             raise OperationError(
                 f"the database server ended with exit status {status}",
                 code="import_failed",
-                evidence=engine.container_logs(self.name, LOG_LINES),
+                evidence=last_words(engine, self.name, LOG_LINES),
                 hint="the data are as they were; look at the last lines of its log above",
             )
         engine.remove_container(self.name)
@@ -159,7 +159,7 @@ def filling(engine: Engine, site: Site, clients: int) -> Iterator[Filling]:
 def _explain(engine: Engine, site: Site, error: DevenvError) -> None:
     """A client only says that its server is gone: the server's log says why, a full disk perhaps."""
     if engine.container_state(site.name) in DEAD:
-        error.evidence = (*error.evidence, *engine.container_logs(site.name, LOG_LINES))
+        error.evidence = (*error.evidence, *last_words(engine, site.name, LOG_LINES))
     name_full(error)
 
 

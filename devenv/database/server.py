@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from devenv.engine.api import last_words
 from devenv.errors import OperationError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Server:
                 raise OperationError(
                     f"the database server {ended}",
                     code="database_failed",
-                    evidence=self.engine.container_logs(self.container, 20) if state else (),
+                    evidence=last_words(self.engine, self.container, 20) if state else (),
                     hint="look at the last lines of its log above",
                 )
             time.sleep(POLL_SECONDS)

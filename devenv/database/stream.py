@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from devenv.database.sqlfile import first_error
+from devenv.engine.api import last_words
 from devenv.errors import OperationError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Clients:
             raise OperationError(
                 "the database server does not answer",
                 code="database_failed",
-                evidence=self.server.engine.container_logs(self.server.container, LOG_LINES),
+                evidence=last_words(self.server.engine, self.server.container, LOG_LINES),
                 hint="look at the last lines of its log above",
             )
         self._has_answered = True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from devenv.errors import ImageError
+from devenv.errors import ImageError, OperationError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         EngineInfo,
         ExecResult,
         LogLine,
+        ObservedContainer,
         ObservedImage,
         ObservedState,
         ObservedVolume,
@@ -218,9 +219,18 @@ class Engine(Protocol):
         """The state in one word, None where it does not exist."""
 
     def logs(
-        self, state: ObservedState, *, tail: int | None, since: int | None, follow: bool
+        self,
+        state: ObservedState,
+        *,
+        tail: int | None,
+        since: int | None,
+        follow: bool,
+        on_unreadable: Callable[[ObservedContainer, OperationError], None],
     ) -> Iterator[LogLine]:
-        """Lines of the containers, merged in the order of their time stamps."""
+        """Lines of the containers, merged in the order of their time stamps.
+
+        A container without a log that can be read is told before this returns, and left out.
+        """
 
     def execute(
         self,
@@ -305,3 +315,14 @@ class Engine(Protocol):
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Make a bridge network; nothing happens where it exists."""
+
+
+def last_words(engine: Engine, name_or_id: str, tail: int) -> tuple[str, ...]:
+    """The last lines that a container wrote, as evidence; where they cannot be read, one line that says why.
+
+    It may be gone by now, or have a logging driver that keeps nothing: its failure is told all the same.
+    """
+    try:
+        return engine.container_logs(name_or_id, tail)
+    except OperationError as error:
+        return (f"its log cannot be read: {error.detail.get('reason', error.message)}",)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from devenv.config.defaults import RESOURCES
+from devenv.engine.api import last_words
 from devenv.environments.authority import PRIVATE, machine_authority, site_pem
 from devenv.environments.caller import hand_over
 from devenv.environments.files import write_atomically
@@ -161,7 +162,7 @@ class Balancer:
             raise OperationError(
                 "the load balancer does not take up its new configuration",
                 code="balancer_reload_failed",
-                evidence=self.session.engine.container_logs(self.container, 10),
+                evidence=last_words(self.session.engine, self.container, 10),
                 hint=f"mend what its log names; `devenv restart {NAME}` starts it anew",
             )
         self.session.events.emit(Event(NAME, Status.DONE, "took up its new configuration"))

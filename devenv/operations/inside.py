@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError, UsageError
+from devenv.events import Event, Status
 from devenv.operations.lifecycle import check_names
 
 if TYPE_CHECKING:
@@ -31,7 +32,11 @@ class LogOptions:
 
 
 def logs(session: Session, options: LogOptions) -> Iterator[LogLine]:
-    """The lines of the services, merged in the order of their time stamps."""
+    """The lines of the services, merged in the order of their time stamps.
+
+    A container whose log cannot be read is left out with a warning; raises OperationError `log_unreadable` where
+    none can.
+    """
     observed = session.observe()
     if not observed.containers:
         raise OperationError(
@@ -44,7 +49,23 @@ def logs(session: Session, options: LogOptions) -> Iterator[LogLine]:
         observed,
         containers=tuple(one for one in observed.containers if not names or one.service in names),
     )
-    lines = session.engine.logs(chosen, tail=options.tail, since=options.since, follow=options.follow)
+    unreadable: list[tuple[str, str]] = []
+
+    def note(container: ObservedContainer, error: OperationError) -> None:
+        unreadable.append((container.service, error.detail.get("reason", error.message)))
+
+    lines = session.engine.logs(
+        chosen, tail=options.tail, since=options.since, follow=options.follow, on_unreadable=note
+    )
+    if len(unreadable) == len(chosen.containers):
+        service, reason = unreadable[0]
+        raise OperationError(
+            f"the log of {service} cannot be read: {reason}",
+            code="log_unreadable",
+            hint="`devenv status` shows whether it is there; a `logging:` driver such as local keeps what it writes",
+        )
+    for service, reason in unreadable:
+        session.events.emit(Event(service, Status.WARNING, f"its log cannot be read: {reason}"))
     return matching(lines, options.grep)
 
 

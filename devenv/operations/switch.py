@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from devenv.database.ready import listening_for_the_end, wait_for_greeting
+from devenv.engine.api import last_words
 from devenv.errors import OperationError
 from devenv.events import Event, Status
 from devenv.operations.ahead import nothing
@@ -102,7 +103,7 @@ def _refuse_ended(session: Session, successor: str) -> None:
         raise OperationError(
             f"the database server ended on the other data (its container is {state or 'gone'})",
             code="server_ended",
-            evidence=session.engine.container_logs(successor, LOG_LINES) if state else (),
+            evidence=last_words(session.engine, successor, LOG_LINES) if state else (),
             hint="the data in use are those before; look at the last lines of its log above",
         )
 

@@ -19,6 +19,7 @@ from devenv.diagnosis import (
     root_of,
     service_failed,
 )
+from devenv.engine.api import last_words
 from devenv.engine.observed import ObservedState
 from devenv.events import Event, EventSink, Phase, Status
 from devenv.model import Condition, Service
@@ -181,7 +182,7 @@ class Ascent:
         self, container: ObservedContainer, verdict: Verdict, others: Sequence[Consequence] = ()
     ) -> ServiceFailedError:
         self.events.emit(Event(container.service, Status.FAILED, verdict.reason))
-        log = self.engine.container_logs(container.id, LOG_LINES)
+        log = last_words(self.engine, container.id, LOG_LINES)
         return service_failed(container, verdict, log, others, self._sightings.restarts(container))
 
     def _timed_out(self, observed: ObservedState) -> ServiceFailedError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.diagnosis import ENDED
+from devenv.engine.api import last_words
 from devenv.errors import ServiceFailedError, UsageError
 from devenv.events import Event, Status
 from devenv.operations.session import configured_ports
@@ -106,7 +107,7 @@ def _failed(
     session: Session, name: str, text: str, containers: Sequence[ObservedContainer], code: str
 ) -> ServiceFailedError:
     container = next((one for one in containers if not one.is_healthy), None)
-    log = session.engine.container_logs(container.id, LOG_LINES) if container else ()
+    log = last_words(session.engine, container.id, LOG_LINES) if container else ()
     probe = container.probe.output.splitlines() if container and container.probe else []
     return ServiceFailedError(
         f"{name} {text}",

@@ -400,6 +400,51 @@ def test_logs_of_some(talking: Shop, arguments: list[str], texts: list[str]) -> 
     assert {document["schema"] for document in found.documents} <= {"devenv.log/1"}
 
 
+@pytest.fixture
+def mute(talking: Shop) -> Shop:
+    """The backend's logging driver keeps nothing to be read."""
+    container = talking.engine.containers["shop-backend-1"]
+    container.definition = {**container.definition, "logging": {"driver": "none"}}
+    return talking
+
+
+UNREADABLE = "configured logging driver does not support reading"
+
+
+@pytest.mark.parametrize("arguments", [(), ("-f",), ("backend", "frontend", "databasemaster")])
+def test_a_log_that_cannot_be_read_is_left_out_and_said(mute: Shop, arguments: tuple[str, ...]) -> None:
+    assert_said(
+        mute.run("logs", *arguments),
+        0,
+        """
+        frontend      | GET / 500
+        databasemaster| ready
+        """,
+        f"""
+        !! backend: its log cannot be read: {UNREADABLE}
+        """,
+    )
+
+
+def test_a_log_that_cannot_be_read_is_a_warning_for_scripts(mute: Shop) -> None:
+    found = mute.run("logs", "--json").ok()
+    assert [document["data"]["text"] for document in found.documents] == ["GET / \x1b[31m500\x1b[0m", "ready"]
+    assert found.documents[0]["warnings"] == [f"backend: its log cannot be read: {UNREADABLE}"]
+
+
+def test_a_log_that_alone_is_asked_for_and_cannot_be_read_is_an_error(mute: Shop) -> None:
+    assert_said(
+        mute.run("logs", "backend"),
+        1,
+        "",
+        f"""
+        error: the log of backend cannot be read: {UNREADABLE}
+        hint: `devenv status` shows whether it is there; a `logging:` driver such as local keeps what it writes
+        """,
+    )
+    assert mute.run("logs", "backend", "--json").documents[0]["errors"][0]["code"] == "log_unreadable"
+
+
 def test_logs_since_and_on(talking: Shop) -> None:
     talking.run("logs", "backend", "-f", "--since", "2m").ok()
     since = int(1_700_000_000 + 0.3) - 120

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devenv.engine.api import Engine
+    from devenv.engine.observed import LogLine
 
 NOWHERE = "127.0.0.1:1/devenv/nothing:1"
 """An image of a registry that does not answer."""
 SERVER = "trap 'exit 7' TERM; echo one; echo two >&2; touch /tmp/ready; sleep infinity & wait"
 PORT = 41873
+
+
+def unexpected(container: ObservedContainer, error: OperationError) -> None:
+    raise AssertionError(f"{container.service}: {error}")
 
 
 @dataclass
@@ -77,6 +82,17 @@ class Place:
         file.parent.mkdir(exist_ok=True)
         file.write_text("\n".join([*lines, ""]))
         return ComposeProject(self.project, file, self.folder)
+
+    def logs(
+        self,
+        state: ObservedState,
+        *,
+        tail: int | None = None,
+        follow: bool = False,
+        on_unreadable: Callable[[ObservedContainer, OperationError], None] = unexpected,
+    ) -> Iterator[LogLine]:
+        """Its containers' lines, all of which are to be readable unless told otherwise."""
+        return self.engine.logs(state, tail=tail, since=None, follow=follow, on_unreadable=on_unreadable)
 
     def one(self, service: str, number: int = 1) -> ObservedContainer:
         """A container of a service, as observed now."""
@@ -691,15 +707,53 @@ def test_logs_are_merged_in_their_order(place: Place) -> None:
         place.engine.start_container(place.one(service).id)
         place.until(service, lambda one: one.state == "exited")
     state = place.engine.observe(place.project)
-    lines = list(place.engine.logs(state, tail=None, since=None, follow=False))
+    lines = list(place.logs(state))
     assert [(line.service, line.text) for line in lines] == [("one", "one"), ("one", "two"), ("two", "three")]
     assert lines[0].container == f"{place.project}-one-1"
     assert [line.at for line in lines] == sorted(line.at for line in lines)
-    last = list(place.engine.logs(state, tail=1, since=None, follow=False))
+    last = list(place.logs(state, tail=1))
     assert [line.text for line in last] == ["two", "three"]
-    assert list(place.engine.logs(state, tail=0, since=None, follow=False)) == []
-    followed = place.engine.logs(state, tail=None, since=None, follow=True)
+    assert list(place.logs(state, tail=0)) == []
+    followed = place.logs(state, follow=True)
     assert sorted(line.text for line in followed) == ["one", "three", "two"]
+
+
+SERVICES = ("mute", "terminal", "gone", "loud")
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_log_that_cannot_be_read_is_told_and_the_others_are_read(place: Place, *, follow: bool) -> None:
+    place.run("clock", "sleep infinity")
+    file = place.compose(
+        mute="command: [sh, -c, 'echo one']\nlogging: {driver: none}",
+        terminal="command: [sh, -c, 'echo four']\nlogging: {driver: none}\ntty: true",
+        gone="command: [sh, -c, 'echo two']",
+        loud="command: [sh, -c, 'echo three']",
+    )
+    place.engine.create(file, None, quiet)
+    if isinstance(place.engine, FakeEngine):
+        from tests.fakes import exited  # noqa: PLC0415 - only here
+
+        place.engine.written += [("mute", "one"), ("terminal", "four"), ("gone", "two"), ("loud", "three")]
+        place.engine.scripts |= {service: [exited(0)] for service in SERVICES}
+    for service in SERVICES:
+        place.engine.start_container(place.one(service).id)
+        place.until(service, lambda one: one.state == "exited")
+    state = place.engine.observe(place.project)
+    place.engine.remove_container(place.one("gone").id)
+    told: dict[str, str] = {}
+
+    lines = place.logs(
+        state, follow=follow, on_unreadable=lambda one, why: told.update({one.service: str(why)})
+    )
+
+    assert [line.text for line in lines] == ["three"]
+    assert told.keys() == {"mute", "terminal", "gone"}
+    for service in ("mute", "terminal"):
+        assert "configured logging driver does not support reading" in told[service]
+    assert "No such container" in told["gone"]
+    with pytest.raises(OperationError, match="does not support reading"):
+        place.engine.container_logs(place.one("mute").id, 5)
 
 
 # -- data

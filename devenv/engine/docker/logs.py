@@ -4,38 +4,59 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from devenv.engine.docker.connection import Connected
-from devenv.engine.observed import LogLine, ObservedState
+from devenv.engine.docker.connection import Connected, translated
+from devenv.engine.observed import LogLine, ObservedContainer, ObservedState
+from devenv.errors import OperationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+
+NO_LINES = {"stdout": "1", "stderr": "1", "tail": "0"}
 
 
 class Logs(Connected):
     """The containers' logs, as the engine keeps them."""
 
     def logs(
-        self, state: ObservedState, *, tail: int | None, since: int | None, follow: bool
+        self,
+        state: ObservedState,
+        *,
+        tail: int | None,
+        since: int | None,
+        follow: bool,
+        on_unreadable: Callable[[ObservedContainer, OperationError], None],
     ) -> Iterator[LogLine]:
         """Lines of the containers, merged: by time stamp, or as they come while following."""
-        streams = [
-            (
-                container.service,
-                container.name,
-                self._client.api.logs(
-                    container.id,
-                    stream=True,
-                    follow=follow,
-                    timestamps=True,
-                    tail="all" if tail is None else tail,
-                    since=since,
-                ),
-            )
-            for container in state.containers
-        ]
-        yield from merged(streams, follow=follow)
+        streams = []
+        for container in state.containers:
+            try:
+                with translated(f"read the log of {container.name}"):
+                    # The SDK says of a terminal's log only when it is read that it cannot be, and of one that is
+                    # gone it leaves a connection open.
+                    self._api.read("GET", f"/containers/{container.id}/logs", query=NO_LINES)
+                    pieces = self._client.api.logs(
+                        container.id,
+                        stream=True,
+                        follow=follow,
+                        timestamps=True,
+                        tail="all" if tail is None else tail,
+                        since=since,
+                    )
+            except OperationError as error:
+                on_unreadable(container, error)
+            else:
+                streams.append((container.service, container.name, pieces))
+        return self._to_the_end(merged(streams, follow=follow))
+
+    def _to_the_end(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """The lines; raises EngineUnavailableError where they ended because the engine went away."""
+        yield from lines
+        with translated("read on in the logs"):
+            self._api.read("GET", "/_ping")
 
 
 Stream = tuple[str, str, "Iterator[bytes]"]
@@ -53,11 +74,18 @@ def merged(streams: Sequence[Stream], *, follow: bool) -> Iterator[LogLine]:
 def _lines(service: str, container: str, stream: Iterator[bytes]) -> Iterator[LogLine]:
     """Whole lines out of a stream whose pieces end anywhere; each starts with its time stamp."""
     rest = b""
-    for piece in stream:
+    for piece in _pieces(stream):
         *whole, rest = (rest + piece).split(b"\n")
         yield from (_line(service, container, raw) for raw in whole)
     if rest:
         yield _line(service, container, rest)
+
+
+def _pieces(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """What a stream gives until it ends or breaks off."""
+    # What a library says of a connection that was closed under it is of many kinds, and means the end.
+    with suppress(Exception):
+        yield from stream
 
 
 def _line(service: str, container: str, raw: bytes) -> LogLine:

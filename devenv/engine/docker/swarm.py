@@ -72,23 +72,24 @@ class DockerSwarm(Connected):
         self, stack: str, services: Sequence[str], *, tail: int | None, since: int | None, follow: bool
     ) -> Iterator[LogLine]:
         """Lines of all tasks of the services, on whatever node, merged by time; as they come while following."""
-        streams = [
-            (
-                service,
-                service,
-                self._client.api.service_logs(
-                    f"{stack}_{service}",
-                    stdout=True,
-                    stderr=True,
-                    timestamps=True,
-                    follow=follow,
-                    since=since or 0,
-                    tail="all" if tail is None else tail,
-                    is_tty=False,
-                ),
-            )
-            for service in services
-        ]
+        with translated(f"read the logs of {stack}"):
+            streams = [
+                (
+                    service,
+                    service,
+                    self._client.api.service_logs(
+                        f"{stack}_{service}",
+                        stdout=True,
+                        stderr=True,
+                        timestamps=True,
+                        follow=follow,
+                        since=since or 0,
+                        tail="all" if tail is None else tail,
+                        is_tty=False,
+                    ),
+                )
+                for service in services
+            ]
         return merged(streams, follow=follow)
 
     def remove(self, stack: str) -> None:

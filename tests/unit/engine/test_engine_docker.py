@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import docker.errors
 import pytest
@@ -16,12 +18,15 @@ from devenv.engine.docker import DockerEngine
 from devenv.engine.docker.connection import translated
 from devenv.engine.docker.containers import observed_container
 from devenv.engine.docker.images import _progress
-from devenv.engine.docker.logs import _interleaved, _lines
+from devenv.engine.docker.logs import _interleaved, _lines, merged
 from devenv.engine.docker.translate import build_error, pull_error
-from devenv.engine.observed import ObservedContainer, ProbeResult
+from devenv.engine.observed import ObservedContainer, ObservedState, ProbeResult
 from devenv.engine.socket import SocketTransport
-from devenv.engine.transport import NOT_FOUND, ApiError
+from devenv.engine.transport import NOT_FOUND, ApiError, NoAnswerError
 from devenv.errors import EngineUnavailableError, ImageError, OperationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 UNREACHABLE = [
     "Get https://registry.test/v2/: dial tcp: lookup registry.test: no such host",
@@ -280,6 +285,69 @@ def test_several_streams_are_followed_until_the_last_one_ends() -> None:
     lines = [(line.service, line.text) for line in _interleaved(streams)]
     assert sorted(lines) == [("backend", "a"), ("backend", "b"), ("frontend", "c")]
     assert list(_interleaved([])) == []
+
+
+def torn() -> Iterator[bytes]:
+    yield b"1 a\n2 b\n"
+    raise struct.error("unpack_from requires a buffer of at least 8 bytes")
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_stream_that_breaks_off_has_ended(*, follow: bool) -> None:
+    streams = [(*BACKEND, torn()), (*FRONTEND, iter([b"3 c\n"]))]
+    assert sorted(line.text for line in merged(streams, follow=follow)) == ["a", "b", "c"]
+
+
+class Logged:
+    """Stands for the SDK's client and for the socket: what each container's log gives, or why it cannot be read."""
+
+    def __init__(self, answers: dict[str, Any], *, goes_away: bool = False) -> None:
+        self.answers = answers
+        self.goes_away = goes_away
+        self.unreadable: list[str] = []
+
+    def lines(self) -> Iterator[str]:
+        engine = DockerEngine()
+        engine.__dict__ |= {"_client": SimpleNamespace(api=self), "_api": self}
+        containers = [ObservedContainer(name, name, name, 1, "running") for name in self.answers]
+        found = engine.logs(
+            ObservedState(tuple(containers)),
+            tail=None,
+            since=None,
+            follow=True,
+            on_unreadable=lambda one, why: self.unreadable.append(f"{one.name}: {why}"),
+        )
+        return (line.text for line in found)
+
+    def logs(self, name: str, **_: Any) -> Iterator[bytes]:
+        return iter(self.answers[name])
+
+    def read(self, _: str, path: str, **__: Any) -> bytes:
+        answer = self.answers.get(path.removeprefix("/containers/").removesuffix("/logs"))
+        if isinstance(answer, Exception):
+            raise answer
+        if self.goes_away and answer is None:
+            raise NoAnswerError("connection refused")
+        return b"OK"
+
+
+def test_a_log_that_cannot_be_read_is_told_before_the_first_line() -> None:
+    logged = Logged({"mute": ApiError(501, "driver does not support reading"), "web": [b"1 a\n"]})
+    lines = logged.lines()
+    assert logged.unreadable == ["mute: cannot read the log of mute: driver does not support reading"]
+    assert list(lines) == ["a"]
+
+
+def test_an_engine_that_is_away_is_no_log_that_cannot_be_read() -> None:
+    with pytest.raises(EngineUnavailableError):
+        Logged({"web": NoAnswerError("refused")}).lines()
+
+
+def test_lines_that_end_because_the_engine_went_away_end_with_an_error() -> None:
+    lines = Logged({"web": [b"1 a\n"]}, goes_away=True).lines()
+    assert next(lines) == "a"
+    with pytest.raises(EngineUnavailableError, match="cannot read on in the logs"):
+        next(lines)
 
 
 def message(layer: str, current: int, total: int) -> dict[str, Any]:

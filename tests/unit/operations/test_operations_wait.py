@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from devenv.errors import ServiceFailedError
+from devenv.errors import EngineUnavailableError, OperationError, ServiceFailedError
 from devenv.events import Status
 from devenv.operations import wait
 from devenv.operations.alert import Patience
@@ -207,6 +207,35 @@ def test_unhealthy_ends_the_wait_at_once_with_probe_and_log(clock: Clock) -> Non
     }
     assert shop.sink.of(Status.FAILED) == ["backend: is unhealthy"]
     assert clock.waits < 10
+
+
+def test_a_log_that_cannot_be_read_hides_no_failure() -> None:
+    shop = environment()
+    shop.engine.scripts["frontend"] = [STARTING, exited(3)]
+    container = shop.engine.containers["shop-frontend-1"]
+    container.definition = {**container.definition, "logging": {"driver": "none"}}
+    error = shop.failure()
+    assert (error.code, error.exit_status) == ("service_exited", 4)
+    assert error.evidence == (
+        "log: its log cannot be read: configured logging driver does not support reading",
+    )
+
+
+def test_a_container_that_is_removed_meanwhile_hides_no_failure() -> None:
+    shop = environment()
+    shop.engine.scripts["frontend"] = [STARTING, exited(3)]
+    shop.engine.fail("log of", OperationError("cannot read the log of x: No such container: x"))
+    error = shop.failure()
+    assert error.code == "service_exited"
+    assert error.evidence == ("log: its log cannot be read: cannot read the log of x: No such container: x",)
+
+
+def test_an_engine_that_goes_away_meanwhile_is_named() -> None:
+    shop = environment()
+    shop.engine.scripts["frontend"] = [STARTING, exited(3)]
+    shop.engine.fail("log of", EngineUnavailableError("no Docker engine answers"))
+    with pytest.raises(EngineUnavailableError):
+        shop.run()
 
 
 def test_a_probe_that_printed_nothing_says_so() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.errors import ServiceFailedError, UsageError
+from devenv.errors import OperationError, ServiceFailedError, UsageError
 from devenv.operations.wait_for import wait_for
 from tests.fakes import HEALTHY, STARTING, Turn, exited, unhealthy
 
@@ -68,6 +68,17 @@ def test_too_long(shop: Shop, clock: Clock) -> None:
     assert (error.code, error.message) == ("timeout", "backend is not healthy after 3 s")
     assert error.evidence == ("log: still loading",)
     assert clock.now - begun == pytest.approx(3, abs=0.3)
+
+
+def test_a_log_that_cannot_be_read_hides_no_failure(shop: Shop, clock: Clock) -> None:
+    shop.up()
+    shop.engine.fail("log of", OperationError("no reader", detail={"reason": "driver does not read"}))
+    clock.after[clock.waits + 1] = lambda: shop.engine.turn("shop-backend-1", exited(3))
+    shop.engine.turn("shop-backend-1", STARTING)
+    with pytest.raises(ServiceFailedError) as caught:
+        wait_for(shop.session(), {"backend": "healthy"}, 60)
+    assert caught.value.code == "service_exited"
+    assert caught.value.evidence == ("log: its log cannot be read: driver does not read",)
 
 
 @pytest.mark.parametrize(
