@@ -75,6 +75,18 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
         return True
 
 
+def has_address(address: str) -> bool:
+    """Whether this machine has the address, so that a server could bind it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        # The last is a kernel without IPv6.
+        return error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+    return True
+
+
 def find_free_port(taken: Collection[int]) -> int:
     """A port that the system gives out and that nobody in `taken` has."""
     for _ in range(EPHEMERAL_TRIES):
@@ -86,11 +98,14 @@ def find_free_port(taken: Collection[int]) -> int:
     raise OSError(errno.EADDRNOTAVAIL, "no free port on 127.0.0.1")
 
 
-def holder_of(port: int, containers: Mapping[int, str], address: str = "127.0.0.1") -> str | None:
-    """Who holds the port, for people: a container, a process with its id, or "another process"; None if free."""
+def holder_of(port: int, containers: Mapping[int, str], address: str | None = "127.0.0.1") -> str | None:
+    """Who holds the port, for people: a container, a process with its id, or "another process"; None if free.
+
+    Without an address it is one of another machine, on which only containers are seen from here.
+    """
     if port in containers:
         return f"container {containers[port]}"
-    if is_free(port, address):
+    if address is None or is_free(port, address):
         return None
     return _listening_process(port) or "another process"
 

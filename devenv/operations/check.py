@@ -12,10 +12,11 @@ from devenv.database.server import Server, quoted
 from devenv.errors import DevenvError, OperationError
 from devenv.events import Event, Status
 from devenv.operations.entrance import connect
+from devenv.operations.guard import refuse_elsewhere
 from devenv.operations.inside import running_container
 from devenv.operations.mailbox import Mailbox
 from devenv.operations.status import status
-from devenv.services import mailcatcher, mysql, taskrunner
+from devenv.services import frontend, loadbalancer, mailcatcher, mysql, taskrunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,10 +52,16 @@ class CheckReport:
 
 
 def check(session: Session) -> CheckReport:
-    """Walk the chain from outside, through the published ports; stops at the first broken link."""
+    """Walk the chain from outside, through the published ports; stops at the first broken link.
+
+    Raises RefusedError where those are another machine's.
+    """
     now = status(session)
     if now.state in {"absent", "stopped"}:
         raise OperationError("this environment is not up", code="not_up", hint="bring it up with `devenv up`")
+    entrance = frontend.NAME if session.shape is None else loadbalancer.NAME
+    hint = f"run `devenv check` on that machine; `devenv wait --for {entrance}=healthy` asks the engine"
+    refuse_elsewhere(session, "the page", hint)
     chain = _Chain(session, now)
     findings: list[Finding] = []
     for name, link in chain.links():

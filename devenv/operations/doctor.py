@@ -146,7 +146,12 @@ def _driver(labels: Mapping[str, str]) -> str:
 def _ports(session: Session) -> Iterator[Diagnosis]:
     """Every configured port: ours, free, or held by somebody who is named."""
     observed = session.observe()
-    choices = {choice.key: choice for choice in session.choose_ports(observed, session.workspace.recall())}
+    try:
+        found = session.choose_ports(observed, session.workspace.recall())
+    except ConfigError as error:
+        yield Diagnosis("bind", FAILED, error.problems[0].text, error.hint, error.where)
+        return
+    choices = {choice.key: choice for choice in found}
     for key, configured in configured_ports(session.settings, session.shape).items():
         choice = choices[key]
         if choice.moved:

@@ -75,7 +75,7 @@ def _tell_holder(session: Session, error: DevenvError) -> None:
         return
     port = int(match[1])
     holders = {holder.port: holder.container for holder in session.engine.published_ports()}
-    holder = holder_of(port, holders, session.settings.bind)
+    holder = holder_of(port, holders, session.bound_address)
     error.detail |= {"port": port, "holder": holder}
     if holder is not None and port not in session.workspace.recall().ports.values():
         error.hint = f"{port} is held by {holder}: stop it, or publish another port under `ports`"

@@ -1,4 +1,4 @@
-"""What protects data that are not ours to change."""
+"""What protects data that are not ours to change, and tells another environment's from ours."""
 
 from __future__ import annotations
 
@@ -34,4 +34,19 @@ def refuse_foreign_server(session: Session) -> None:
             section,
             "environment",
             "DB_HOST",
+        )
+
+
+def refuse_elsewhere(session: Session, what: str, hint: str) -> None:
+    """Raise RefusedError where what the environment publishes is not reached on this machine.
+
+    Whoever answers here on the same port may be another environment, which would be emptied or proven in its place.
+    """
+    if not session.engine.is_here:
+        endpoint = session.engine.info().endpoint
+        raise RefusedError(
+            f"{what} is published where the engine runs, {endpoint}, and not on this machine",
+            code="engine_elsewhere",
+            hint=hint,
+            detail={"endpoint": endpoint},
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.errors import OperationError, ServiceFailedError, UsageError
+from devenv.operations.guard import refuse_elsewhere
 from devenv.operations.inside import running_container
 from devenv.operations.mailbox import Mailbox
 from devenv.services import mailcatcher
@@ -107,8 +108,12 @@ def _line(mail: Mail) -> str:
 
 
 def _mailbox(session: Session) -> Mailbox:
-    """The catcher on the port that it really has; raises OperationError where it does not run."""
+    """The catcher on the port that it really has; raises OperationError where it does not run.
+
+    Raises RefusedError where that port is another machine's.
+    """
     container = running_container(session, mailcatcher.NAME)
+    refuse_elsewhere(session, "the mail catcher", "run `devenv mail` on that machine")
     port = container.ports.get(mailcatcher.WEB_PORT)
     if port is None:
         raise OperationError(

@@ -16,8 +16,8 @@ from devenv.database.seed import SeedStep, content_hash, expand, seed_inputs
 from devenv.engine.api import ComposeProject
 from devenv.environments.caller import caller
 from devenv.environments.hashes import ContentHashes
-from devenv.environments.ports import PortChoice, choose_ports, find_free_port, holder_of
-from devenv.errors import DevenvError, RefusedError, SeedError
+from devenv.environments.ports import PortChoice, choose_ports, find_free_port, has_address, holder_of
+from devenv.errors import ConfigError, DevenvError, Problem, RefusedError, SeedError
 from devenv.images.obtain import Bootstrap, ImageOrder, Obtained
 from devenv.model import Label, Project
 from devenv.project import Identity, assemble, scaled, spare_name, successor_name
@@ -102,7 +102,10 @@ class Session:
         return observed
 
     def choose_ports(self, observed: ObservedState, memory: Memory) -> tuple[PortChoice, ...]:
-        """The port of every published key, as `environments.ports` decides."""
+        """The port of every published key, as `environments.ports` decides.
+
+        Raises ConfigError where a port is to be bound on an address that this machine lacks.
+        """
         own = {
             port
             for container in observed.containers
@@ -114,13 +117,33 @@ class Session:
             for holder in self.engine.published_ports()
             if holder.project != self.identity.project
         }
+
+        def holder(port: int) -> str | None:
+            self._refuse_missing_address()
+            return holder_of(port, holders, self.bound_address)
+
         return choose_ports(
             configured_ports(self.settings, self.shape),
             memory.ports,
             own,
-            lambda port: holder_of(port, holders, self.settings.bind),
-            find_free_port,
+            holder,
+            lambda taken: find_free_port({*taken, *holders}),
         )
+
+    @property
+    def bound_address(self) -> str | None:
+        """The address of this machine that published ports bind; None where the engine publishes them elsewhere."""
+        return self.settings.bind if self.engine.is_here else None
+
+    def _refuse_missing_address(self) -> None:
+        """Every port would seem to be held, since none can be bound."""
+        address = self.bound_address
+        if address is not None and not has_address(address):
+            where = str(self.document.written_position_of(("bind",)))
+            problem = Problem(where, "bind", f"this machine has no address {address}")
+            raise ConfigError(
+                (problem,), hint="name one that it has in devenv.yaml: 127.0.0.1, or 0.0.0.0 for all of them"
+            )
 
     def project(
         self,

@@ -140,11 +140,18 @@ def steady_up(workspace: Workspace, engine: Engine, sources: str) -> UpResult | 
         observed, memory = _observed(steady, engine), workspace.recall()
         images = engine.images({*steady.references.values(), *images_in_use(observed)})
         intact = _is_ours(steady, observed, memory) and _file_digest(workspace) == steady.file
-        freed = any(choice.moved and is_free(choice.configured, steady.bind) for choice in steady.ports)
+        freed = any(_is_free(engine, choice.configured, steady) for choice in steady.ports if choice.moved)
         if not intact or freed or not _has_nothing_to_do(steady, observed, memory, images):
             return None
         status = report(steady.project, observed, memory, images)
     return UpResult(Plan(()), status, steady.ports, time.monotonic() - begun)
+
+
+def _is_free(engine: Engine, port: int, steady: Steady) -> bool:
+    """Whether nobody is seen to hold the port; elsewhere only containers are."""
+    if engine.is_here:
+        return is_free(port, steady.bind)
+    return port not in {holder.port for holder in engine.published_ports()}
 
 
 def _has_nothing_to_do(

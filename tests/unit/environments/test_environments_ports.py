@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from contextlib import closing, contextmanager
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from devenv.environments.ports import PortChoice, choose_ports, find_free_port, holder_of, is_free
+from devenv.environments.ports import (
+    PortChoice,
+    choose_ports,
+    find_free_port,
+    has_address,
+    holder_of,
+    is_free,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -176,6 +184,29 @@ def test_the_process_that_listens_is_named() -> None:
 def test_a_container_is_named_first() -> None:
     with listening() as port:
         assert holder_of(port, {port: "other-db-1"}) == "container other-db-1"
+
+
+def test_on_another_machine_only_its_containers_are_seen() -> None:
+    with listening() as port:
+        assert holder_of(port, {}, None) is None
+        assert holder_of(port, {port: "other-db-1"}, None) == "container other-db-1"
+
+
+@pytest.mark.parametrize(
+    ("address", "has"), [("127.0.0.1", True), ("0.0.0.0", True), ("127.0.0.2", True), ("192.0.2.1", False)]
+)
+def test_an_address_is_this_machines_or_not(address: str, *, has: bool) -> None:
+    assert has_address(address) is has
+
+
+def test_a_machine_without_ipv6_has_no_address_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_address("::1") == can_bind("::1", 0)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr("socket.socket", refused)
+    assert not has_address("::1")
 
 
 def test_a_process_that_may_not_be_seen_is_another_process(monkeypatch: pytest.MonkeyPatch) -> None:

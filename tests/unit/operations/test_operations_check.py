@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devenv.environments.ports import find_free_port
-from devenv.errors import OperationError
+from devenv.errors import OperationError, RefusedError
 from devenv.operations.check import CheckReport, check
 from devenv.operations.mailbox import Mail, Mailbox
 from tests.fakes import RecordingSink
@@ -135,6 +135,16 @@ def chain(shop: Shop) -> Iterator[Chain]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times less patience: the clock stands still here, but the servers take their time."""
     monkeypatch.setattr("devenv.operations.check.PATIENCE", 3.0)
+
+
+def test_who_answers_here_proves_nothing_for_an_engine_elsewhere(chain: Chain) -> None:
+    chain.shop.engine.is_here = False
+    with pytest.raises(RefusedError) as caught:
+        chain.check()
+    assert caught.value.code == "engine_elsewhere"
+    assert caught.value.hint is not None
+    assert "devenv wait --for frontend=healthy" in caught.value.hint
+    assert (chain.web.asked, chain.mail.asked) == ([], [])
 
 
 def test_the_whole_chain_holds(chain: Chain) -> None:

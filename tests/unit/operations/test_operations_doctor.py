@@ -12,6 +12,7 @@ from devenv.engine.observed import PortHolder
 from devenv.errors import EngineUnavailableError
 from devenv.operations.doctor import Diagnosis, examine
 from tests.fakes import exited
+from tests.samples import ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +119,13 @@ def test_who_holds_a_port(shop: Shop) -> None:
     assert diagnosis.verdict == "warning"
     assert diagnosis.text.startswith("10801 is held by container other-mail-1; published on ")
     assert diagnosis.fix == "stop container other-mail-1, or set mail.port in devenv.yaml"
+
+
+def test_an_address_that_this_machine_lacks(shop: Shop) -> None:
+    shop.configure(f"bind: {ADDRESS}", "bind: 192.0.2.1")
+    diagnosis = seen(shop)["bind"]
+    assert (diagnosis.verdict, diagnosis.text) == ("failed", "this machine has no address 192.0.2.1")
+    assert diagnosis.fix is not None
 
 
 @pytest.mark.usefixtures("clock")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devenv.errors import OperationError, ServiceFailedError, UsageError
+from devenv.errors import OperationError, RefusedError, ServiceFailedError, UsageError
 from devenv.operations.mail import Wanted, clear, mail_of, mails, wait_for_mail
 from devenv.operations.mailbox import Mail
 from tests.unit.operations.test_operations_check import Site, as_json, served
@@ -43,6 +43,16 @@ def catcher(shop: Shop) -> Iterator[Site]:
     )
     with served(site, 10801):
         yield site
+
+
+def test_who_answers_here_is_not_asked_for_an_engine_elsewhere(shop: Shop, catcher: Site) -> None:
+    shop.engine.is_here = False
+    session = shop.session()
+    for call in (lambda: mails(session, EVERY), lambda: clear(session)):
+        with pytest.raises(RefusedError, match="published where the engine runs, memory://") as caught:
+            call()
+        assert (caught.value.code, caught.value.exit_status) == ("engine_elsewhere", 6)
+    assert catcher.asked == []
 
 
 def test_all_of_them_the_oldest_first(shop: Shop, catcher: Site) -> None:

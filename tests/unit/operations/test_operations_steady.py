@@ -11,6 +11,7 @@ import pytest
 
 from devenv.cli import quick
 from devenv.cli.quick import Line, read
+from devenv.engine.observed import PortHolder
 from devenv.environments.lock import wait_lock
 from devenv.model import Label
 from devenv.project import spare_name
@@ -116,6 +117,20 @@ def test_what_an_own_service_takes_from_elsewhere_changed(shop: Shop, answered: 
     )
     assert answered == ["up"]
     assert shop.run("up", "--json").ok().data["plan"]["steps"] == []
+
+
+def test_a_port_that_moved_elsewhere_stays_as_long_as_its_holder_is_there(
+    shop: Shop, answered: list[str]
+) -> None:
+    shop.engine.is_here = False
+    shop.engine.foreign = [PortHolder(10801, "other-mail-1", "other")]
+    shop.run("up").ok()
+    shop.run("up").ok()
+    assert answered == ["up"]
+    shop.engine.foreign = []
+    shop.run("up").ok()
+    assert answered == ["up"]
+    assert shop.engine.containers["shop-mailcatcher-1"].ports[1080] == 10801
 
 
 def test_a_spare_that_a_killed_reset_left_is_one(shop: Shop, answered: list[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
+from contextlib import closing
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -379,6 +381,37 @@ def test_an_unknown_service_is_named_with_those_there_are(shop: Shop) -> None:
     assert caught.value.code == "unknown_service"
     assert caught.value.message == f'no service is called "varnish"; there are {", ".join(SERVICES)}'
     assert shop.engine.changes == []
+
+
+def test_who_listens_on_this_machine_holds_no_port_of_an_engine_elsewhere(shop: Shop) -> None:
+    shop.engine.is_here = False
+    with closing(socket.create_server((ADDRESS, 10801))):
+        result = shop.up()
+    assert not [choice for choice in result.ports if choice.moved]
+
+
+def test_a_container_elsewhere_holds_its_port(shop: Shop) -> None:
+    shop.engine.is_here = False
+    shop.engine.foreign.append(PortHolder(10801, "other-mail-1", "other"))
+    moved = [choice for choice in shop.up().ports if choice.moved]
+    assert [(choice.key, choice.holder) for choice in moved] == [("mail.port", "container other-mail-1")]
+
+
+def test_an_address_that_this_machine_lacks_is_named_at_its_place(shop: Shop) -> None:
+    shop.configure(f"bind: {ADDRESS}", "bind: 192.0.2.1")
+    with pytest.raises(ConfigError) as caught:
+        shop.up()
+    error = caught.value
+    assert (error.exit_status, error.message) == (2, "bind: this machine has no address 192.0.2.1")
+    assert error.where is not None
+    assert error.where.startswith("devenv.yaml:")
+    assert shop.engine.changes == []
+
+
+def test_an_address_is_looked_for_on_this_machine_only_for_its_own_engine(shop: Shop) -> None:
+    shop.configure(f"bind: {ADDRESS}", "bind: 192.0.2.1")
+    shop.engine.is_here = False
+    shop.up()
 
 
 def test_a_taken_port_is_replaced_and_the_place_is_named(shop: Shop) -> None:
