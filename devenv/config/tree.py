@@ -32,8 +32,15 @@ class Located:
 
 
 def merge(base: Located, over: Located) -> Located:
-    """`over` laid on `base`: mappings merge deeply, anything else replaces; places travel along."""
-    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+    """`over` laid on `base`: mappings merge deeply, anything else replaces; places travel along.
+
+    A mapping stays where nothing is laid on it: `backend:` with all its lines commented out says nothing of it.
+    """
+    if not isinstance(base.value, dict):
+        return over
+    if over.value is None:
+        return base
+    if not isinstance(over.value, dict):
         return over
     result = dict(base.value)
     for name, value in over.value.items():

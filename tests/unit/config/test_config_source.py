@@ -122,6 +122,30 @@ def test_the_local_file_is_merged_over(tmp_path: Path) -> None:
     assert ("database", "databases", 1) not in document.positions
 
 
+def test_an_empty_section_of_the_local_file_leaves_the_one_below_it(tmp_path: Path) -> None:
+    document = load(
+        tmp_path,
+        "backend: {image: 'a:1', environment: {A: b}}\nservices: {cache: {image: redis}}\n",
+        local="backend:\n  # image: mine\n  environment: ~\nservices:\n  cache:\nmail:\n",
+    )
+    assert document.data == {
+        "backend": {"image": "a:1", "environment": {"A": "b"}},
+        "services": {"cache": {"image": "redis"}},
+        "mail": None,
+    }
+    assert str(document.position_of(("backend", "image"))) == "devenv.yaml:1:18"
+    assert load(tmp_path, "backend: {image: 'a:1'}\n", local="backend:\n  # image: mine\n").data == {
+        "backend": {"image": "a:1"}
+    }
+
+
+@pytest.mark.parametrize("value", ["/reports/", "[a, b]"])
+def test_an_empty_value_of_the_local_file_replaces_what_holds_no_keys(tmp_path: Path, value: str) -> None:
+    document = load(tmp_path, f"check: {{report: {value}}}\n", local="check: {report: }\n")
+    assert document.data == {"check": {"report": None}}
+    assert str(document.key_position_of(("check", "report"))) == "devenv.local.yaml:1:9"
+
+
 def test_references_are_replaced_and_read_again_where_nothing_is_quoted(tmp_path: Path) -> None:
     document = load(
         tmp_path,
