@@ -37,6 +37,13 @@ IMAGES: Mapping[str, str] = {
     "frontend": "devenv/frontend:0123456789ab",
     "loadbalancer": "haproxy:3.0",
 }
+NO_TEXT_TO_COMPOSE = (
+    "0891", "08901", "-08", "+0891", "08_1", "1e3", "1234567e8", "12345678e0123456", "1E3", "1E+3", "1e-3", "+1e3", "-1e3", "00e1",
+    "1.e3", ".5e3", "1.5E3", "+.5", "-.5", "1_0e3", "1e1_0", "0o17", "-0o17", "0o-7", "0O17", "0X1F", "0B11", "0_x1f",
+    "2024-1-1", "2024-1-1 1:2:3", "2024-1-1T1:2:3Z", "2024-1-1t1:2:3.5+01:00", "y", "Y", "n", "N",
+    "0123", "1.10", "12:30", "1_000", "0x1f", ".inf", "-.Inf", ".nan", "2024-01-01", "yes", "no", "on", "off", "true", "null", "~", "=",
+)  # fmt: skip
+"""Words that Compose, or another reader of YAML, takes for something else than text unless they are quoted."""
 
 _PROCESS = os.getpid()
 ADDRESS = f"127.{1 + _PROCESS % 9}.{1 + _PROCESS // 9 % 9}.{100 + _PROCESS // 81 % 155}"

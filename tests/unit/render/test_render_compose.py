@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from devenv.model import Label
-from devenv.render.compose import MARK, network_labels, render, specs, volume_labels
+from devenv.render.compose import MARK, dumped, network_labels, render, specs, volume_labels
 from devenv.services.placement import Placement
 from devenv.services.pods import Shape
 from tests import golden_files as golden
-from tests.samples import IMAGES, PLACEMENT, project
+from tests.samples import IMAGES, NO_TEXT_TO_COMPOSE, PLACEMENT, project
 
 REFERENCE: dict[str, Any] = {}
 PRODUCTION_LIKE = {
@@ -204,6 +204,21 @@ def test_texts_that_yaml_would_read_otherwise_stay_texts() -> None:
     }
     found = document_of(backend={"environment": values})["services"]["backend"]["environment"]
     assert {name: found[name] for name in values} == values
+
+
+@pytest.mark.parametrize("text", NO_TEXT_TO_COMPOSE)
+def test_texts_that_only_others_read_otherwise_are_quoted(text: str) -> None:
+    assert dumped({"a": [text], Label.SPEC: text}) == f"a:\n- '{text}'\n{Label.SPEC}: '{text}'\n"
+    assert dumped({text: ""}) == f"'{text}': ''\n"
+    assert f"\n      A: '{text}'\n" in text_of(backend={"environment": {"A": text}})
+
+
+def test_what_nobody_reads_otherwise_is_not_quoted() -> None:
+    texts = ("30s", "1.2.3", "127.0.0.1", "512m", "2b", "e3", "-a", "+", ".", "nan", "1000:1000:1", "2024-01")
+    assert dumped({"a": list(texts)}) == "a:\n" + "".join(f"- {text}\n" for text in texts)
+    values = [7, -7, 0.5, 1e3, 1e30, float("inf"), True, None]
+    written = ("7", "-7", "0.5", "1000.0", "1.0e+30", ".inf", "true", "null")
+    assert dumped({"a": values}) == "a:\n" + "".join(f"- {text}\n" for text in written)
 
 
 def test_bind_mounts_refuse_a_missing_folder() -> None:
