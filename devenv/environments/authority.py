@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from devenv.environments.access import accessing
 from devenv.environments.caller import hand_over
 from devenv.environments.files import write_atomically
 from devenv.environments.registry import Registry
@@ -45,7 +46,7 @@ def authority_files() -> Authority:
 def machine_authority() -> Authority:
     """The authority of this user, made where there is none."""
     authority = authority_files()
-    with Registry().locked("authority"):
+    with Registry().locked("authority"), accessing(authority.key, authority.key.parent):
         if not (authority.certificate.exists() and authority.key.exists()):
             _make_authority(authority, datetime.now(UTC))
     return authority

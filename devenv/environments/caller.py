@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,14 @@ def caller() -> tuple[int, int] | None:
 
 
 def hand_over(path: Path) -> None:
-    """Give what we made as root to the developer; nothing happens where it is his already."""
+    """Give what we made as root to the developer who called sudo; nothing happens where it is his already.
+
+    Anybody else has nothing to give away, and root himself takes nothing: what he finds may be a developer's.
+    """
     ids = caller()
-    if ids is not None and path.stat().st_uid != ids[0]:
-        os.chown(path, *ids)
+    if ids is None or ids[0] == os.getuid():
+        return
+    # Some shared folders know one owner only, who is the developer then.
+    with suppress(OSError):
+        if path.stat().st_uid != ids[0]:
+            os.chown(path, *ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from devenv.environments.files import write_atomically
@@ -36,7 +37,8 @@ class ContentHashes:
                 return content
         content = compute(path)
         if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED_NS:
-            write_atomically(self._memory, json.dumps({**known, str(path): [identity, content]}))
+            with suppress(OSError):  # only a memory: without it the file is read once more
+                write_atomically(self._memory, json.dumps({**known, str(path): [identity, content]}))
         return content
 
     def _known(self) -> dict[str, Any]:

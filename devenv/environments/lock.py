@@ -7,6 +7,9 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from devenv.environments.access import accessing
+from devenv.environments.caller import hand_over
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -58,8 +61,10 @@ else:
     @contextmanager
     def _opened(file: Path) -> Iterator[int]:
         # No child of ours may keep it open, and with it the lock; Python's descriptors are not inherited.
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        with accessing(file, file.parent):
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
+            hand_over(file)
             yield descriptor
         finally:
             os.close(descriptor)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devenv.environments.access import accessing
+from devenv.environments.caller import hand_over
 from devenv.environments.files import write_atomically
 from devenv.environments.lock import try_lock, wait_lock
 
@@ -40,22 +42,29 @@ class Registry:
                 number += 1
                 project = f"{wanted}-{number}"
             if projects.get(project) != worktree:
-                write_atomically(self._file, json.dumps(projects | {project: worktree}, indent=2) + "\n")
+                with accessing(self._file, self.folder):
+                    write_atomically(self._file, json.dumps(projects | {project: worktree}, indent=2) + "\n")
+                    hand_over(self._file)
             return project
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
         """One command of this user at a time is inside, whichever environment it works on."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         with wait_lock(self.folder / f"{name}.lock"):
             yield
 
     @contextmanager
     def free(self, name: str) -> Iterator[bool]:
         """Whether no command is inside `locked`; while the block runs none gets in if it was free."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         with try_lock(self.folder / f"{name}.lock") as is_free:
             yield is_free
+
+    def _make_folder(self) -> None:
+        with accessing(self.folder, self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            hand_over(self.folder)
 
 
 def _is_another(folder: Path, worktree: str) -> bool:

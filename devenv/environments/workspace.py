@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from devenv.environments.access import accessing
 from devenv.environments.caller import hand_over
 from devenv.environments.files import write_atomically
 from devenv.environments.lock import try_lock, wait_lock
@@ -118,13 +119,20 @@ class Workspace:
         """Make the folder, ignored by git, with the files that containers mount from it."""
         self._make_folder()
         for file, text in ((self.base / ".gitignore", "*\n"), (self.marker_file, MARKER_SQL)):
-            if not file.exists() or file.read_text(encoding="utf-8") != text:
-                _write(file, text)
+            with accessing(file, self.base):
+                if not file.exists() or file.read_text(encoding="utf-8") != text:
+                    _write(file, text)
 
     def _make_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for folder in (self.base, self.folder):
-            hand_over(folder)
+        with accessing(self.folder, self.base):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.base, self.folder):
+                hand_over(folder)
+
+    def write(self, file: Path, text: str, mode: int = 0o644) -> None:
+        """Replace a file of this folder in one step; raises OperationError where that is refused."""
+        with accessing(file, self.base):
+            _write(file, text, mode)
 
     def recall(self) -> Memory:
         """What was remembered; a missing or damaged file is an empty memory."""
@@ -145,19 +153,21 @@ class Workspace:
     def remember(self, **changes: Any) -> Memory:
         """Change parts of the memory, and keep it."""
         memory = replace(self.recall(), **changes)
-        _write(self._memory_file, json.dumps(asdict(memory), indent=2) + "\n")
+        self.write(self._memory_file, json.dumps(asdict(memory), indent=2) + "\n")
         return memory
 
     def secret_key(self) -> str:
         """What all pods of this environment sign with; empty as long as it is not made."""
-        return self._secret_file.read_text(encoding="ascii").strip() if self._secret_file.exists() else ""
+        with accessing(self._secret_file, self.base, "read"):
+            return self._secret_file.read_text(encoding="ascii").strip() if self._secret_file.exists() else ""
 
     def make_secret_key(self) -> None:
         """Make it once, readable for its owner alone."""
         import secrets  # noqa: PLC0415 - it brings `random`, which nothing that only reads needs
 
-        if not self._secret_file.exists():
-            _write(self._secret_file, secrets.token_urlsafe(48) + "\n", 0o600)
+        with accessing(self._secret_file, self.base):
+            if not self._secret_file.exists():
+                _write(self._secret_file, secrets.token_urlsafe(48) + "\n", 0o600)
 
     def kept_steady(self) -> str:
         """What `keep_steady` kept; empty where there is nothing."""
@@ -165,7 +175,7 @@ class Workspace:
 
     def keep_steady(self, text: str) -> None:
         """Keep what the last complete `up` left."""
-        _write(self._steady_file, text)
+        self.write(self._steady_file, text)
 
     def kept_settings(self) -> str:
         """What `keep_settings` kept; empty where there is nothing."""
@@ -185,12 +195,13 @@ class Workspace:
         existing = self.check_compose_file(mark)
         if existing == text:
             return False
-        _write(self.compose_file, text, 0o600 if self._secret_file.exists() else 0o644)
+        self.write(self.compose_file, text, 0o600 if self._secret_file.exists() else 0o644)
         return True
 
     def check_compose_file(self, mark: str) -> str | None:
         """What the generated file holds, None where there is none; raises RefusedError if it is not ours."""
-        existing = self.compose_file.read_text(encoding="utf-8") if self.compose_file.exists() else None
+        with accessing(self.compose_file, self.base, "read"):
+            existing = self.compose_file.read_text(encoding="utf-8") if self.compose_file.exists() else None
         if existing is not None and not existing.startswith(mark):
             where = self.compose_file.relative_to(self.root)
             raise RefusedError(

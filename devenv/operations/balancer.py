@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from devenv.config.defaults import RESOURCES
 from devenv.engine.api import last_words
+from devenv.environments.access import accessing
 from devenv.environments.authority import PRIVATE, machine_authority, site_pem
 from devenv.environments.caller import hand_over
 from devenv.environments.files import write_atomically
@@ -52,7 +53,9 @@ class Server:
 def write_files(session: Session, project: Project) -> None:
     """Configuration, page, and with HTTPS the key: for the user as whom the balancer runs, and nobody else."""
     folder = session.workspace.balancer_folder
-    folder.mkdir(parents=True, exist_ok=True)
+    with accessing(folder, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        hand_over(folder)
     page = (RESOURCES / "compose" / NAME / haproxy.PAGE).read_text(encoding="utf-8")
     texts = {haproxy.PAGE: page}
     if session.shape is not None and session.shape.tls:
@@ -67,17 +70,19 @@ def write_files(session: Session, project: Project) -> None:
 
 
 def _key(session: Session, file: Path) -> str:
-    present = file.read_text(encoding="ascii") if file.exists() else ""
+    with accessing(file, file.parent, "read"):
+        present = file.read_text(encoding="ascii") if file.exists() else ""
     return site_pem(machine_authority(), present, session.settings.bind, datetime.now(UTC))
 
 
 def _write(file: Path, text: str, mode: int, *, owned: bool) -> None:
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
-        write_atomically(file, text, mode)
-    if owned:
-        os.chown(file, BALANCER_UID, BALANCER_UID)
-    else:
-        hand_over(file)
+    with accessing(file, file.parent):
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_atomically(file, text, mode)
+        if owned:
+            os.chown(file, BALANCER_UID, BALANCER_UID)
+        else:
+            hand_over(file)
 
 
 @dataclass(frozen=True)

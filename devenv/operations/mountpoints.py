@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from devenv.environments.access import accessing
 from devenv.environments.caller import hand_over
 from devenv.errors import OperationError
 
@@ -41,8 +42,9 @@ def _make(folder: Path) -> None:
     """Make the folder for the developer, also when he called us by sudo."""
     if folder.exists():
         return
-    folder.mkdir(parents=True)
-    hand_over(folder)
+    with accessing(folder, folder):
+        folder.mkdir(parents=True)
+        hand_over(folder)
 
 
 def _missing(mount: Mount) -> OperationError:

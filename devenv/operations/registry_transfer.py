@@ -23,6 +23,7 @@ from devenv.database.artifact import (
 from devenv.database.catalogue import check_name, refuse_taken, resolve
 from devenv.database.distribution import Repository, Upload
 from devenv.database.registry_client import not_found
+from devenv.environments.access import accessing
 from devenv.environments.registry import Registry
 from devenv.errors import DevenvError, OperationError, RefusedError, UsageError
 from devenv.events import Event, Status
@@ -150,7 +151,8 @@ def _room(session: Session) -> Iterator[Path]:
     with Registry().locked(f"transfer-{session.identity.project}"):
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            folder.mkdir()
+            with accessing(folder, folder):
+                folder.mkdir()
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from devenv.engine.api import ContainerRequest
-from devenv.environments.caller import hand_over
-from devenv.environments.files import write_atomically
 from devenv.errors import OperationError, RefusedError, ServiceFailedError, UsageError
 from devenv.events import Event, Status
 from devenv.operations import lifecycle
@@ -97,8 +95,7 @@ def up(session: Session, swarm: Swarm, options: UpOptions) -> SwarmReport:
         )
         references = {key: image.reference for key, image in images.items()}
         file = session.workspace.folder / STACK_FILE
-        write_atomically(file, render_environment(spread(project), references, site))
-        hand_over(file)
+        session.workspace.write(file, render_environment(spread(project), references, site))
         swarm.deploy(session.identity.project, file)
         _wait(session, swarm, options.timeout)
     return replace(status(session, swarm), seconds=time.monotonic() - begun)

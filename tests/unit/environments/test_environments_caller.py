@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from devenv.environments.caller import caller, hand_over
+from devenv.environments.registry import Registry
 from devenv.environments.workspace import Workspace
 from tests.fakes import RecordingSink
 
@@ -51,6 +53,35 @@ def test_without_user_ids_nothing_is_given_away(tmp_path: Path, monkeypatch: pyt
     hand_over(tmp_path)
 
 
+def test_only_root_gives_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    monkeypatch.setattr(os, "chown", lambda *_: pytest.fail("nothing is to be given away"))
+    hand_over(tmp_path)
+
+
+def test_root_takes_nothing_from_a_developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(Path, "stat", lambda _: os.stat_result((0, 0, 0, 0, 4711, 0, 0, 0, 0, 0)))
+    monkeypatch.setattr(os, "chown", lambda *_: pytest.fail("nothing is to be taken"))
+    hand_over(tmp_path)
+
+
+def test_a_file_system_without_owners_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setenv("SUDO_UID", "4711")
+    hand_over(tmp_path)
+
+
+def test_all_of_the_registry_is_handed_over(tmp_path: Path, owners: dict[str, tuple[int, int]]) -> None:
+    Registry(tmp_path / "state").claim("shop", str(tmp_path))
+    made = {"state", "environments.json", "environments.lock"}
+    assert owners == dict.fromkeys(made, (4711, 4712))
+
+
 def test_all_of_the_workspace_is_handed_over(tmp_path: Path, owners: dict[str, tuple[int, int]]) -> None:
     workspace = Workspace(tmp_path, "feature-x")
     workspace.prepare()
@@ -58,5 +89,5 @@ def test_all_of_the_workspace_is_handed_over(tmp_path: Path, owners: dict[str, t
     workspace.write_compose_file("# ours\n", "# ours\n")
     with workspace.locked(RecordingSink()):
         pass
-    made = {".devenv", "feature-x", ".gitignore", "marker.sql", "environment.json", "compose.yaml"}
+    made = {".devenv", "feature-x", "lock", ".gitignore", "marker.sql", "environment.json", "compose.yaml"}
     assert owners == dict.fromkeys(made, (4711, 4712))

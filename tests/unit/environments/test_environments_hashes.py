@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 import time
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,17 @@ def ask(tmp_path: Path, path: Path, hashed: list[str]) -> str:
 def test_a_large_file_is_read_once(tmp_path: Path, file: Path, hashed: list[str]) -> None:
     assert [ask(tmp_path, file, hashed) for _ in range(3)] == ["hash of a"] * 3
     assert hashed == ["a"]
+
+
+def test_what_cannot_be_remembered_is_computed_again(
+    tmp_path: Path, file: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    assert [ask(tmp_path, file, hashed) for _ in range(2)] == ["hash of a"] * 2
+    assert hashed == ["a", "a"]
 
 
 def test_a_small_file_is_not_worth_remembering(tmp_path: Path, file: Path, hashed: list[str]) -> None:

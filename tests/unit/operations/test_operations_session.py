@@ -98,12 +98,12 @@ def test_folders_below_a_mapping_are_made_once(shop: Shop) -> None:
 def test_folders_below_a_mapping_belong_to_who_called_sudo(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    session = shop.session()
     owners: list[tuple[str, int, int]] = []
     monkeypatch.setattr(os, "getuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda path, uid, gid: owners.append((path.name, uid, gid)))
     monkeypatch.setenv("SUDO_UID", "7")
     monkeypatch.setenv("SUDO_GID", "8")
-    session = shop.session()
     (shop.root / ".devenv").mkdir()
     (shop.root / ".devenv/marker.sql").touch()
     prepare_mountpoints(session, session.project({}, 1, INFO))
