@@ -102,6 +102,18 @@ class ImageError(OperationError):
     code = "image_unavailable"
 
 
+class RegistryUnreachableError(ImageError):
+    """The registry gave no answer; in `auto` the image is built in place of it."""
+
+    code = "registry_unreachable"
+
+
+class PullDeniedError(ImageError):
+    """The registry answered, and does not have or does not give the image."""
+
+    code = "pull_denied"
+
+
 class SeedError(OperationError):
     """A seed step failed; the data that was there before is untouched."""
 

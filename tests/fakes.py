@@ -18,13 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devenv.cli.context import Wiring
-from devenv.engine.api import (
-    BuildRequest,
-    ContainerRequest,
-    LineSink,
-    PullDeniedError,
-    RegistryUnreachableError,
-)
 from devenv.engine.observed import (
     ContainerDefinition,
     EngineInfo,
@@ -40,7 +33,7 @@ from devenv.engine.observed import (
     PortHolder,
     ProbeResult,
 )
-from devenv.errors import ImageError, OperationError
+from devenv.errors import ImageError, OperationError, PullDeniedError, RegistryUnreachableError
 from devenv.model import Label
 from tests import composed
 from tests.fake_shell import interpret
@@ -50,7 +43,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from devenv.cli.context import Setup
-    from devenv.engine.api import ComposeProject, Engine, HeldCommand
+    from devenv.engine.api import (
+        BuildRequest,
+        ComposeProject,
+        ContainerRequest,
+        Engine,
+        HeldCommand,
+        LineSink,
+    )
     from devenv.engine.setup_plan import SetupStep
     from devenv.engine.swarm_api import Swarm
     from devenv.events import Event, EventSink, Status

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from devenv.errors import ImageError, OperationError
+from devenv.errors import OperationError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -62,18 +62,6 @@ class ComposeProject:
     name: str
     file: Path
     folder: Path
-
-
-class RegistryUnreachableError(ImageError):
-    """The registry gave no answer; in `auto` the image is built in place of it."""
-
-    code = "registry_unreachable"
-
-
-class PullDeniedError(ImageError):
-    """The registry answered, and does not have or does not give the image."""
-
-    code = "pull_denied"
 
 
 class Conversation(Protocol):

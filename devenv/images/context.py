@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from devenv.images.ignore import IgnoreRules
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -30,38 +33,51 @@ COPY = re.compile(r"^\s*(?:COPY|ADD)\s+(?P<words>.+)$", re.IGNORECASE | re.MULTI
 MOUNT = re.compile(r"--mount=(?P<options>\S*type=bind\S*)", re.IGNORECASE)
 WORD = re.compile(r"[^\s\"'\[\],;=&|()<>]+")
 WHOLE = frozenset({"", "."})
+NO_RULES = IgnoreRules(())
 
 
-def inputs(folder: Path, mapped: Collection[Path], *, ignoring: bool) -> Iterator[Path]:
+def inputs(folder: Path, mapped: Collection[Path]) -> Iterator[Path]:
     """The files that count, in an order that does not depend on the file system; `folder` and `mapped` are resolved.
 
     Not those in `mapped` folders: code that is mapped over the image is not looked for in it. Where the folder itself
-    is mapped, as with `build: .`, those alone that its Dockerfile names, and what is in folders that it copies. With `ignoring` also not those that its
-    `.dockerignore` keeps out; without, which is quicker, they are among them.
+    is mapped, as with `build: .`, those alone that its Dockerfile names, and what is in folders that it copies. Nor
+    what its `.dockerignore` keeps out. What cannot be read is an OSError.
     """
     if folder in mapped:
-        yield from _named(folder)
-    elif ignoring and (folder / IGNORE_FILE).is_file():
-        yield from _not_ignored(folder, mapped)
-    else:
-        yield from _below(folder, mapped, skipping=not ignoring)
+        return _named(folder)
+    return _Below(folder, mapped, _rules(folder)).files(folder)
 
 
-def _below(folder: Path, mapped: Collection[Path], *, skipping: bool = False) -> Iterator[Path]:
-    """All files below; what cannot be read is an OSError, or skipped."""
+def _rules(folder: Path) -> IgnoreRules:
     try:
-        paths = sorted(folder.iterdir())
-    except OSError:
-        if not skipping:
-            raise
-        return
-    for path in paths:
-        if path.name in IGNORED or path in mapped:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            yield from _below(path, mapped, skipping=skipping)
-        elif _is_copied(path):
-            yield path
+        return IgnoreRules.of((folder / IGNORE_FILE).read_text(encoding="utf-8-sig", errors="replace"))
+    except FileNotFoundError:
+        return NO_RULES
+
+
+@dataclass(frozen=True)
+class _Below:
+    """The files below a folder of the build."""
+
+    context: Path
+    mapped: Collection[Path]
+    rules: IgnoreRules
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if path.name in IGNORED or path in self.mapped:
+                continue
+            is_folder = path.is_dir() and not path.is_symlink()
+            is_out = self._is_out(path)
+            if is_folder and (not is_out or self.rules.has_exceptions):
+                yield from self.files(path)
+            elif not is_folder and not is_out and _is_copied(path):
+                yield path
+
+    def _is_out(self, path: Path) -> bool:
+        """The builder takes the Dockerfile whatever the rules say."""
+        name = path.relative_to(self.context).as_posix() if self.rules.rules else ""
+        return bool(name) and name != DOCKERFILE and self.rules.keeps_out(name)
 
 
 def _is_copied(path: Path) -> bool:
@@ -69,30 +85,18 @@ def _is_copied(path: Path) -> bool:
     return path.is_symlink() or path.is_file()
 
 
-def _not_ignored(folder: Path, mapped: Collection[Path]) -> Iterator[Path]:
-    from docker.utils.build import exclude_paths  # noqa: PLC0415 - slow to import, and few folders have the file
-
-    lines = (folder / IGNORE_FILE).read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    for name in sorted(exclude_paths(str(folder), patterns, DOCKERFILE)):
-        path = folder / name
-        parents = path.parents[: len(path.parts) - len(folder.parts)]
-        is_out = any(one.name in IGNORED or one in mapped for one in (path, *parents[:-1]))
-        if not is_out and _is_copied(path):
-            yield path
-
-
 def _named(folder: Path) -> Iterator[Path]:
     """What the Dockerfile copies or mounts by name, and files that it mentions, as the requirements that it installs.
 
     Of the folder as a whole, which is the code, a copy counts for nothing.
     """
+    rules = _rules(folder)
     text = CONTINUATION.sub(" ", (folder / DOCKERFILE).read_text(encoding="utf-8-sig", errors="replace"))
     mentioned = {folder / word for word in map(_relative, WORD.findall(text)) if word}
     copied = {path for source in _sources(text) for path in folder.glob(source)}
     for path in sorted({folder / DOCKERFILE, *copied} | {path for path in mentioned if path.is_file()}):
         if path.is_dir() and not path.is_symlink():
-            yield from () if path == folder else _below(path, ())
+            yield from () if path == folder else _Below(folder, (), rules).files(path)
         elif _is_copied(path):
             yield path
 

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from devenv.engine.api import BuildRequest, Engine, RegistryUnreachableError
-from devenv.errors import DevenvError, ImageError
+from devenv.engine.api import BuildRequest, Engine
+from devenv.errors import DevenvError, ImageError, RegistryUnreachableError
 from devenv.events import Event, EventSink, Phase, Status
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.images.resolve import ASKED, NOT_BUILT, NOT_HERE, Action, Resolution, Source, resolve

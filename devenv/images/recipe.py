@@ -41,7 +41,7 @@ def fingerprint(folder: Path, *, without: Iterable[Path] = (), base: str = "") -
     mapped = {path.resolve() for path in without}
     digest = hashlib.sha256(base.encode())
     try:
-        for path in inputs(folder.resolve(), mapped, ignoring=True):
+        for path in inputs(folder.resolve(), mapped):
             executable = os.access(path, os.X_OK)
             content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
             name = path.relative_to(folder.resolve()).as_posix()
@@ -61,8 +61,11 @@ def stamp(folders: Iterable[Path], *, without: Iterable[Path] = ()) -> str:
     mapped = {path.resolve() for path in without}
     digest = hashlib.sha256()
     for folder in folders:
-        for path in inputs(folder.resolve(), mapped, ignoring=False):
-            stat = path.lstat()
-            identity = (stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-            digest.update(f"{path} {identity}\n".encode("utf-8", "surrogateescape"))
+        try:
+            for path in inputs(folder.resolve(), mapped):
+                stat = path.lstat()
+                identity = (stat.st_mode, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+                digest.update(f"{path} {identity}\n".encode("utf-8", "surrogateescape"))
+        except OSError as error:  # the fingerprint will say so
+            digest.update(f"{folder}: {error.errno}\n".encode())
     return digest.hexdigest()

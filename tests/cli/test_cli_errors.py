@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from devenv.cli.app import main
-from devenv.engine.api import PullDeniedError, RegistryUnreachableError
 from devenv.errors import (
     ConfigError,
     DevenvError,
@@ -15,7 +14,9 @@ from devenv.errors import (
     EngineUnavailableError,
     ImageError,
     OperationError,
+    PullDeniedError,
     RefusedError,
+    RegistryUnreachableError,
     SeedError,
     ServiceFailedError,
     UsageError,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.engine.api import BuildRequest, ComposeProject, ContainerRequest, RegistryUnreachableError
+from devenv.engine.api import BuildRequest, ComposeProject, ContainerRequest
 from devenv.engine.observed import ExecResult, ObservedContainer, ObservedMount, ObservedPort, ObservedState
-from devenv.errors import ImageError, OperationError
+from devenv.errors import ImageError, OperationError, RegistryUnreachableError
 from devenv.model import Label
 from tests.e2e.support import until
 from tests.fakes import FakeEngine

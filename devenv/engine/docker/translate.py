@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from devenv.engine.api import PullDeniedError, RegistryUnreachableError
 from devenv.engine.docker.connection import START_HINT
 from devenv.engine.docker.refusals import FREE_ROOM, GONE, refusal, speaks_of_full_disk, unwrapped
-from devenv.errors import EngineUnavailableError, ImageError, OperationError
+from devenv.errors import (
+    EngineUnavailableError,
+    ImageError,
+    OperationError,
+    PullDeniedError,
+    RegistryUnreachableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

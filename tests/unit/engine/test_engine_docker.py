@@ -13,7 +13,7 @@ import docker.errors
 import pytest
 import requests.exceptions
 
-from devenv.engine.api import ComposeProject, PullDeniedError, RegistryUnreachableError
+from devenv.engine.api import ComposeProject
 from devenv.engine.docker import DockerEngine
 from devenv.engine.docker.connection import translated
 from devenv.engine.docker.containers import observed_container
@@ -23,7 +23,13 @@ from devenv.engine.docker.translate import build_error, pull_error
 from devenv.engine.observed import ObservedContainer, ObservedState, ProbeResult
 from devenv.engine.socket import SocketTransport
 from devenv.engine.transport import NOT_FOUND, ApiError, NoAnswerError
-from devenv.errors import EngineUnavailableError, ImageError, OperationError
+from devenv.errors import (
+    EngineUnavailableError,
+    ImageError,
+    OperationError,
+    PullDeniedError,
+    RegistryUnreachableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devenv.engine.api import BuildRequest, LineSink, RegistryUnreachableError
-from devenv.errors import ImageError, OperationError
+from devenv.errors import ImageError, OperationError, RegistryUnreachableError
 from devenv.events import Status
 from devenv.images.obtain import BOOTSTRAPPED, DEBIAN, ImageOrder, obtain_all, resolve_all
 from devenv.images.recipe import fingerprint, folder_of
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from devenv.engine.api import BuildRequest, LineSink
     from devenv.images.obtain import Obtained
 
 REFERENCE = {
