@@ -69,7 +69,10 @@ class Registry:
 
 def _is_another(folder: Path, worktree: str) -> bool:
     """Whether a folder exists, and is not the same one, which may have been remembered by a link."""
-    return folder.is_dir() and folder.resolve() != Path(worktree).resolve()
+    try:
+        return folder.is_dir() and folder.resolve() != Path(worktree).resolve()
+    except PermissionError:
+        return True  # it is somewhere where we may not look
 
 
 def _state_folder() -> Path:

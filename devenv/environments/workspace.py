@@ -90,6 +90,11 @@ class Memory:
         )
 
 
+def _text(file: Path) -> str:
+    """A file's text, also of one that somebody filled with something else."""
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
 def _is_port(value: Any) -> bool:
     return isinstance(value, int) and 0 < value < 65536
 
@@ -120,7 +125,7 @@ class Workspace:
         self._make_folder()
         for file, text in ((self.base / ".gitignore", "*\n"), (self.marker_file, MARKER_SQL)):
             with accessing(file, self.base):
-                if not file.exists() or file.read_text(encoding="utf-8") != text:
+                if not file.exists() or _text(file) != text:
                     _write(file, text)
 
     def _make_folder(self) -> None:
@@ -201,7 +206,7 @@ class Workspace:
     def check_compose_file(self, mark: str) -> str | None:
         """What the generated file holds, None where there is none; raises RefusedError if it is not ours."""
         with accessing(self.compose_file, self.base, "read"):
-            existing = self.compose_file.read_text(encoding="utf-8") if self.compose_file.exists() else None
+            existing = _text(self.compose_file) if self.compose_file.exists() else None
         if existing is not None and not existing.startswith(mark):
             where = self.compose_file.relative_to(self.root)
             raise RefusedError(

@@ -196,8 +196,10 @@ def restart_rolling(session: Session, names: tuple[str, ...]) -> ServicesResult:
     with session.workspace.locked(session.events):
         observed = session.observe()
         project = _present(session, info)
-        chosen = set(check_names(observed, names or (backend.NAME, frontend.NAME)))
-        alone = sorted(name for name in chosen if project.service(name).pod is None)
+        # A pod that is no longer defined goes with the next `up`.
+        defined = {one.name: one for one in project.services}
+        chosen = defined.keys() & check_names(observed, names or (backend.NAME, frontend.NAME))
+        alone = sorted(name for name in chosen if defined[name].pod is None)
         if alone:
             raise UsageError(f"--rolling: expected services of the pods, got {alone[0]}, which is in none")
 

@@ -783,6 +783,13 @@ def test_onboard(shop: Shop) -> None:
     assert shop.setup.done == ["install docker.io"]
 
 
+def test_onboard_on_an_engine_elsewhere_leaves_the_check_to_its_machine(shop: Shop) -> None:
+    shop.engine.is_here = False
+    shop.setup.steps = ()
+    assert "not checked from here: run `devenv check`" in shop.run("onboard", "--yes").ok().out
+    assert shop.run("onboard", "--yes", "--json").ok().data["check"] is None
+
+
 def test_onboard_without_yes_changes_nothing_on_the_machine(shop: Shop) -> None:
     shop.setup.steps = STEPS
     found = shop.run("onboard", "--json")

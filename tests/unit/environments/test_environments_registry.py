@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from devenv.environments.registry import Registry
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CLAIMS = 12
 
@@ -69,6 +66,22 @@ def test_a_folder_by_another_path_is_no_other(tmp_path: Path) -> None:
     registry.claim("shop", str(link))
     assert registry.claim("shop", str(folder)) == "shop"
     assert registry.projects() == {"shop": str(folder)}
+
+
+def test_a_folder_at_which_we_may_not_look_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = Registry(tmp_path / "state")
+    registry.claim("shop", "/root/shop")
+    is_dir = Path.is_dir
+
+    def refused(path: Path) -> bool:
+        if str(path) == "/root/shop":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    assert registry.claim("shop", str(tmp_path)) == "shop-2"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "7", '"text"', "\x00"])

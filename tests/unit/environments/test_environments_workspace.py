@@ -259,3 +259,14 @@ def test_the_lock_is_given_back_after_a_failure(tmp_path: Path) -> None:
         fail()
     with workspace.locked(sink):
         assert sink.lines == []
+
+
+def test_a_file_in_place_of_the_generated_one_is_not_ours_whatever_it_holds(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    workspace.compose_file.write_bytes(b"\xff\xfe\x00")
+    workspace.marker_file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RefusedError):
+        workspace.write_compose_file(MARK, MARK)
+    workspace.prepare()
+    assert workspace.marker_file.read_text().startswith("-- Generated")

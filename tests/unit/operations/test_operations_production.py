@@ -307,6 +307,18 @@ def test_a_pod_that_fails_stays_out_and_the_next_is_left_alone(production: Produ
     assert production.balancer.told == ["pod-1 drain"]
 
 
+def test_a_pod_that_is_no_longer_defined_is_left_to_the_next_up(production: Production, shop: Shop) -> None:
+    production.up(pods=3)
+    shop.add("production: {pods: 2}")
+    shop.project.session(shop.sink, "production").workspace.remember(pods=0)
+    assert restart_rolling(production.session(), ()).services == (
+        "backend-1",
+        "backend-2",
+        "frontend-1",
+        "frontend-2",
+    )
+
+
 def test_only_what_is_named_is_restarted(production: Production) -> None:
     production.up()
     restart_rolling(production.session(), ("backend",))
