@@ -320,7 +320,7 @@ class FakeEngine:
             self.built.append(request)
             self.secrets.append({name: path.read_text() for name, path in request.secrets.items()})
             on_line("#1 exporting")
-            text = (request.context / "Dockerfile").read_text(encoding="utf-8")
+            text = (request.context / "Dockerfile").read_text(encoding="utf-8", errors="replace")
             if text.rstrip().endswith("false"):
                 raise ImageError(f"building {request.tag} failed", code="build_failed", evidence=(text,))
             self.add_image(request.tag, request.labels)

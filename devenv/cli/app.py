@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from devenv.cli.context import Context, Wiring
 from devenv.cli.output import Output
 from devenv.cli.quick import FLAGS, WITH_VALUE, answer
+from devenv.cli.unread import Unread
 from devenv.errors import DevenvError
 
 if TYPE_CHECKING:
@@ -53,7 +55,15 @@ def hoist(arguments: Sequence[str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None, wiring: Wiring | None = None) -> int:
-    """Run one command line; its exit status. Only defects of ours leave as exceptions."""
+    """Run one command line; its exit status. Only defects of ours leave as exceptions.
+
+    Who stops reading results has seen enough, which is no error; progress need not be read at all.
+    """
+    with redirect_stderr(cast("TextIO", Unread(sys.stderr))):
+        return _main(argv, wiring)
+
+
+def _main(argv: Sequence[str] | None, wiring: Wiring | None) -> int:
     arguments = hoist(sys.argv[1:] if argv is None else argv) or ["--help"]
     context = Context(wiring or default_wiring())
     # Known before typer parsed anything: an error in the parsing is to be JSON as well.

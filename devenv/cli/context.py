@@ -59,7 +59,7 @@ class Context:
 
     wiring: Wiring
     output: Output = field(default_factory=Output)
-    folder: Path = field(default_factory=Path.cwd)
+    folder: Path = field(default_factory=Path)
     environment: str | None = None
     production: bool = False
     on: str | None = None

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from devenv.config.document import CONFIG_NAME
-from devenv.errors import ConfigError, Problem
+from devenv.errors import ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,16 @@ def find_root(start: Path) -> Path:
 
     Raises:
         ConfigError: no folder has one; its code is `config_not_found`.
+        UsageError: the path starts from the present folder, which was removed.
     """
-    folder = start.resolve()
+    try:
+        folder = start.resolve()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the folder in which this shell stands does not exist any more",
+            code="folder_gone",
+            hint="`cd` to the project, or name it: `devenv -C FOLDER`",
+        ) from error
     for candidate in (folder, *folder.parents):
         # lexists: a folder or a dangling link in its place is reported when it is read, not skipped.
         if os.path.lexists(candidate / CONFIG_NAME):

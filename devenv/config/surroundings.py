@@ -12,10 +12,12 @@ from devenv.config.document import ENV_NAME
 from devenv.config.variables import parse_env_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 FILES = ("env_file", "label_file")
 REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+PASSED = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*$", re.MULTILINE)
+"""A line of an `env_file` with a name alone."""
 
 
 def surroundings(definition: Mapping[str, Any], root: Path, environ: Mapping[str, str]) -> str:
@@ -23,12 +25,27 @@ def surroundings(definition: Mapping[str, Any], root: Path, environ: Mapping[str
 
     Compose reads these when it makes a container. The definition itself says nothing of what they are now.
     """
-    parts = [f"{file.name}: {_content(file)}" for file in named_files(definition, root)]
-    names = sorted(set(_names(definition)))
-    if names:
-        known = {**_dotenv(root), **environ}
-        parts += [f"{name}={known.get(name)!r}" for name in names]
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest() if parts else ""
+    files = [
+        f"{file.name}: {hashlib.sha256(_content(file)).hexdigest()}" for file in named_files(definition, root)
+    ]
+    variables = values_of(named_variables(definition, root), root, environ)
+    text = "\n".join([*files, variables] if variables else files)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() if text else ""
+
+
+def named_variables(definition: Mapping[str, Any], root: Path) -> frozenset[str]:
+    """The variables that it refers to, and those that it passes on by their names alone; in its files too."""
+    written = "\n".join(_content(file).decode(errors="replace") for file in named_files(definition, root))
+    return frozenset([*_names(definition), *REFERENCE.findall(written), *PASSED.findall(written)])
+
+
+def values_of(names: Collection[str], root: Path, environ: Mapping[str, str]) -> str:
+    """One word for the values of variables, the shell's before those of `.env`; empty for none."""
+    if not names:
+        return ""
+    known = {**_dotenv(root), **environ}
+    text = "\n".join(f"{name}={known.get(name)!r}" for name in sorted(names))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def named_files(definition: Mapping[str, Any], root: Path) -> tuple[Path, ...]:
@@ -52,7 +69,6 @@ def _listed(value: Any, key: str) -> list[str]:
 
 
 def _names(definition: Mapping[str, Any]) -> Iterator[str]:
-    """The variables that it refers to, and those that it passes on by their names alone."""
     for text in _texts(definition):
         yield from REFERENCE.findall(text)
     passed = definition.get("environment")
@@ -81,9 +97,9 @@ def _dotenv(root: Path) -> Mapping[str, str]:
     return parse_env_file(text)[0]
 
 
-def _content(file: Path) -> str:
-    """A digest of the content, or why there is none: Compose says more about that."""
+def _content(file: Path) -> bytes:
+    """What is in it, or why that is not known: Compose says more about that."""
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return file.read_bytes()
     except OSError as error:
-        return type(error).__name__
+        return f"# {type(error).__name__}".encode()

@@ -69,8 +69,12 @@ class Machine:
 
     @property
     def denied(self) -> bool:
-        """An engine runs, but this user may not talk to it; a socket left behind by a dead one says the same."""
-        return self.engine_runs and "permission denied" in self.engine_reason.lower()
+        """An engine runs, but this user may not talk to it; a socket left behind by a dead one says the same.
+
+        Where no engine is installed the socket is another machine's, as in a container that has it mounted.
+        """
+        is_there = self.engine_runs or self.dockerd is None
+        return is_there and "permission denied" in self.engine_reason.lower()
 
     @property
     def can_be_root(self) -> bool:

@@ -269,7 +269,8 @@ def _start_step(machine: Machine, *, installed: bool) -> SetupStep:
 
 
 def _access_steps(machine: Machine) -> Iterator[SetupStep]:
-    if not machine.in_docker_group:
+    # Where the engine is another machine's, so is its group.
+    if not machine.in_docker_group and not (machine.denied and not machine.engine_runs):
         yield SetupStep(
             f"add {machine.user} to the group docker",
             "the engine's socket belongs to that group; it counts from the next login on",

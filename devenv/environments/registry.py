@@ -38,7 +38,7 @@ class Registry:
         with self.locked("environments"):
             projects = dict(self.projects())
             project, number = wanted, 1
-            while project in projects and _is_another(Path(projects[project]), worktree):
+            while project in projects and is_another(Path(projects[project]), worktree):
                 number += 1
                 project = f"{wanted}-{number}"
             if projects.get(project) != worktree:
@@ -67,7 +67,7 @@ class Registry:
             hand_over(self.folder)
 
 
-def _is_another(folder: Path, worktree: str) -> bool:
+def is_another(folder: Path, worktree: str) -> bool:
     """Whether a folder exists, and is not the same one, which may have been remembered by a link."""
     try:
         return folder.is_dir() and folder.resolve() != Path(worktree).resolve()

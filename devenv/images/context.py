@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from os.path import isfile
 from typing import TYPE_CHECKING
 
 from devenv.images.ignore import IgnoreRules
@@ -67,17 +69,17 @@ class _Below:
         for path in sorted(folder.iterdir()):
             if path.name in IGNORED or path in self.mapped:
                 continue
-            is_folder = path.is_dir() and not path.is_symlink()
-            is_out = self._is_out(path)
-            if is_folder and (not is_out or self.rules.has_exceptions):
+            name = path.relative_to(self.context).as_posix() if self.rules.rules else ""
+            # The builder takes the Dockerfile whatever the rules say.
+            is_out = name not in {"", DOCKERFILE} and self.rules.keeps_out(name)
+            if path.is_symlink() or not path.is_dir():
+                if not is_out and _is_copied(path):
+                    yield path
+            elif not is_out:
                 yield from self.files(path)
-            elif not is_folder and not is_out and _is_copied(path):
-                yield path
-
-    def _is_out(self, path: Path) -> bool:
-        """The builder takes the Dockerfile whatever the rules say."""
-        name = path.relative_to(self.context).as_posix() if self.rules.rules else ""
-        return bool(name) and name != DOCKERFILE and self.rules.keeps_out(name)
+            elif self.rules.may_keep_below(name):
+                with suppress(PermissionError):  # what is kept out need not be read
+                    yield from self.files(path)
 
 
 def _is_copied(path: Path) -> bool:
@@ -92,9 +94,10 @@ def _named(folder: Path) -> Iterator[Path]:
     """
     rules = _rules(folder)
     text = CONTINUATION.sub(" ", (folder / DOCKERFILE).read_text(encoding="utf-8-sig", errors="replace"))
-    mentioned = {folder / word for word in map(_relative, WORD.findall(text)) if word}
+    words = (folder / word for word in map(_relative, WORD.findall(text)) if word)
+    mentioned = {path for path in words if isfile(path)}  # noqa: PTH113 - is_file raises for a word that is no path
     copied = {path for source in _sources(text) for path in folder.glob(source)}
-    for path in sorted({folder / DOCKERFILE, *copied} | {path for path in mentioned if path.is_file()}):
+    for path in sorted({folder / DOCKERFILE, *copied, *mentioned}):
         if path.is_dir() and not path.is_symlink():
             yield from () if path == folder else _Below(folder, (), rules).files(path)
         elif _is_copied(path):

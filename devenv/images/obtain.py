@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from devenv.engine.api import BuildRequest, Engine
 from devenv.errors import DevenvError, ImageError, RegistryUnreachableError
 from devenv.events import Event, EventSink, Phase, Status
+from devenv.images.context import DOCKERFILE
 from devenv.images.recipe import BASE, fingerprint, folder_of
 from devenv.images.resolve import ASKED, NOT_BUILT, NOT_HERE, Action, Resolution, Source, resolve
 from devenv.images.secrets import build_secrets, proxy_arguments
@@ -27,6 +29,7 @@ DEBIAN = "debian:trixie-slim"
 SUITE = "trixie"
 BOOTSTRAPPED = f"devenv/debian:{SUITE}"
 """The same, made of Debian's packages on this machine."""
+ON_BASE = re.compile(r"^[ \t]*ARG[ \t]+BASE(?:=devenv/base\S*)?[ \t]*$", re.MULTILINE)
 IMAGE_LABELS = {Label.KIND: "image"}
 
 Bootstrap = Callable[[str], AbstractContextManager[Iterable[bytes]]]
@@ -126,7 +129,9 @@ def base_tag() -> str:
 
 
 def _builds_on_base(folder: Path) -> bool:
-    return "ARG BASE" in (folder / "Dockerfile").read_text(encoding="utf-8")
+    """Whether it takes our own Debian; of a user's many have an argument that is called so, with an image of theirs."""
+    text = (folder / DOCKERFILE).read_text(encoding="utf-8-sig", errors="replace")
+    return ON_BASE.search(text) is not None
 
 
 def _used(resolution: Resolution, order: ImageOrder) -> tuple[str, Source]:

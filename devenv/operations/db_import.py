@@ -105,7 +105,7 @@ def db_import(session: Session, source: str, database: str | None) -> ImportResu
     refuse_foreign_server(session)
     info = session.engine.info()
     session.workspace.prepare()
-    with opened_dump(source, session.workspace.folder, Path.cwd(), _teller(session)) as script:
+    with opened_dump(source, session.workspace.folder, Path(), _teller(session)) as script:
         check_room(info.root_directory, ROOM * len(script), "the import")
         try:
             dump = read_dump(script)

@@ -17,6 +17,7 @@ from devenv.engine.api import ComposeProject
 from devenv.environments.caller import caller
 from devenv.environments.hashes import ContentHashes
 from devenv.environments.ports import PortChoice, choose_ports, find_free_port, has_address, holder_of
+from devenv.environments.registry import is_another
 from devenv.errors import ConfigError, DevenvError, Problem, RefusedError, SeedError
 from devenv.images.obtain import Bootstrap, ImageOrder, Obtained
 from devenv.model import Label, Project
@@ -94,7 +95,7 @@ class Session:
         observed = self.engine.observe(project).apart(spare_name(project), successor_name(project))
         for container in observed.containers:
             owner = container.labels.get(Label.WORKTREE)
-            if owner is not None and owner != self.identity.worktree and Path(owner).is_dir():
+            if owner is not None and is_another(Path(owner), self.identity.worktree):
                 raise RefusedError(
                     f"the environment {self.identity.project} belongs to {owner}",
                     hint="choose another name: `devenv --env NAME up`, or `name:` in devenv.yaml",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devenv.config.surroundings import named_files
+from devenv.config.surroundings import named_files, named_variables, values_of
 from devenv.environments.ports import PortChoice, is_free
 from devenv.images.recipe import BASE, folder_of, stamp
 from devenv.model import Healthcheck, Label, Project, PublishedPort, Question, Service
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from devenv.images.obtain import Obtained
     from devenv.operations.session import Session
 
-FORMAT = 4
+FORMAT = 5
 _DATA = re.compile(r"_database_\d+|devenv\.generation: '\d+'")
 """What differs in the generated file when only the data are others."""
 
@@ -69,11 +70,13 @@ def keep(
     folders = sorted(str(folder_of(recipe)) for recipe in recipes)
     own = [service.raw for service in project.services if service.raw is not None]
     named = sorted({str(file) for raw in own for file in named_files(raw, session.root)})
+    variables = sorted({name for raw in own for name in named_variables(raw, session.root)})
     kept = {
         "format": FORMAT,
         "sources": session.sources,
         "recipes": {"folders": folders, "without": mapped, "stamp": _stamp(folders, mapped)},
         "named": {"files": named, "stamp": _stamp_of_files(named)},
+        "variables": {"names": variables, "values": values_of(variables, session.root, os.environ)},
         "name": project.name,
         "environment": project.environment,
         "worktree": project.worktree,
@@ -101,7 +104,10 @@ def recall(workspace: Workspace, sources: str) -> Steady | None:
             return None
         if recipes["stamp"] != _stamp(recipes["folders"], recipes["without"]):
             return None
-        if kept["named"]["stamp"] != _stamp_of_files(kept["named"]["files"]):
+        named, variables = kept["named"], kept["variables"]
+        if named["stamp"] != _stamp_of_files(named["files"]):
+            return None
+        if variables["values"] != values_of(variables["names"], workspace.root, os.environ):
             return None
         services = tuple(_read(service) for service in kept["services"])
         return Steady(

@@ -225,6 +225,13 @@ def test_a_dead_engines_socket_that_denies_access_is_no_running_engine() -> None
     assert any(isinstance(step.action, StartEngine) for step in plan_setup(stopped))
 
 
+def test_a_socket_of_another_machine_that_denies_access_is_opened_and_nothing_else() -> None:
+    """As in a container for development that has the host's mounted: no engine is installed beside it."""
+    mounted = replace(READY, dockerd=None, engine=None, engine_runs=False, in_container=True)
+    denied = as_user(replace(mounted, engine_reason="permission denied while trying to connect"))
+    assert titles(denied) == ["read the package lists", "install acl", "open the engine's socket to ada now"]
+
+
 def test_the_base_images_tool_alone_is_optional_and_never_asks_for_the_impossible() -> None:
     machine = replace(READY, mmdebstrap=None)
     assert titles(machine) == ["read the package lists", "install mmdebstrap"]

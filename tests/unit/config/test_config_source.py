@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from devenv.config.document import Document, Position
 from devenv.config.root import find_root
 from devenv.config.source import load_document
-from devenv.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from devenv.errors import ConfigError, UsageError
 
 
 def load(
@@ -31,6 +29,18 @@ def refused(root: Path, text: str | bytes, **files: Any) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load(root, text, **files)
     return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_folder_that_was_removed_under_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (tmp_path / "devenv.yaml").touch()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UsageError) as caught:
+        find_root(Path())
+    assert caught.value.code == "folder_gone"
+    assert find_root(tmp_path) == tmp_path
 
 
 def test_the_nearest_folder_upward_is_the_root(tmp_path: Path) -> None:

@@ -8,6 +8,23 @@ from devenv.images.ignore import IgnoreRules
 
 
 @pytest.mark.parametrize(
+    ("text", "entered", "left"),
+    [
+        ("*\n!src", [], ["data", "src/x"]),
+        ("*\n!src/keep/this", ["src", "src/keep"], ["data", "src/other", "src/keep/this"]),
+        ("*\n!*/keep", ["src", "data"], ["src/x"]),
+        ("*\n!**/keep", ["src", "src/x/y"], []),
+        ("src\ndata/**", [], ["src", "data"]),
+    ],
+)
+def test_which_folders_that_are_out_have_to_be_entered(
+    text: str, entered: list[str], left: list[str]
+) -> None:
+    rules = IgnoreRules.of(text)
+    assert [name for name in (*entered, *left) if rules.may_keep_below(name)] == entered
+
+
+@pytest.mark.parametrize(
     ("text", "out", "kept"),
     [
         ("", [], ["a", "a/b"]),

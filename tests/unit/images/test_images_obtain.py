@@ -196,6 +196,23 @@ def test_the_policy_build_asks_no_registry(recipes: Path) -> None:
     assert run.engine.called("pull") == []
 
 
+@pytest.mark.parametrize(
+    ("dockerfile", "on_base"),
+    [
+        (b"ARG BASE\nFROM ${BASE}\n", True),
+        (b"# ours\nARG BASE=devenv/base:local\nFROM ${BASE}\n", True),
+        (b"ARG BASE_IMAGE=python:3.12\nFROM ${BASE_IMAGE}\n", False),
+        (b"ARG BASE=python:3.12\nFROM ${BASE}\n", False),
+        (b"# Andr\xe9\nFROM python\n", False),
+    ],
+)
+def test_which_dockerfiles_build_on_our_base(recipes: Path, dockerfile: bytes, *, on_base: bool) -> None:
+    (recipes / "backend" / "Dockerfile").write_bytes(dockerfile)
+    run = Run(FakeEngine())
+    run.obtain({"backend": built_locally(recipes)["backend"]})
+    assert ("build devenv/base" in run.built) == on_base
+
+
 def test_a_build_on_request_builds_the_base_and_all_anew(recipes: Path) -> None:
     run = Run(FakeEngine())
     images = built_locally(recipes)

@@ -15,7 +15,7 @@ from devenv.errors import ImageError
 from devenv.images.recipe import fingerprint, folder_of, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -186,6 +186,29 @@ def test_what_dockerignore_keeps_out_does_not_count(recipe: Path) -> None:
         (recipe / name).write_text("FROM scratch\n# more\n")
         assert fingerprint(recipe) != before, name
         before = fingerprint(recipe)
+
+
+def test_what_dockerignore_keeps_out_need_not_be_read(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (recipe / ".dockerignore").write_text("data\nlogs\n!logs/kept\n!README.md\n")
+    before = fingerprint(recipe)
+    for name in ("data", "logs"):
+        (recipe / name).mkdir()
+        (recipe / name / "x").touch()
+    read = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name in {"data", "logs"}:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert fingerprint(recipe) == before
+
+
+def test_a_word_of_the_dockerfile_may_be_no_path_at_all(mapped: Path) -> None:
+    before = fingerprint(mapped, without=[mapped])
+    (mapped / "Dockerfile").write_text(f"{DOCKERFILE}ENV TOKEN={'x' * 300}\n")
+    assert fingerprint(mapped, without=[mapped]) != before
 
 
 def test_a_socket_and_a_pipe_are_in_no_image(recipe: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devenv.engine.observed import EngineInfo
+from devenv.errors import RefusedError
 from devenv.events import Event, Status
 from devenv.operations.mountpoints import prepare_mountpoints
 from devenv.operations.session import user_of_mappings, with_events
@@ -74,6 +75,35 @@ def test_each_environments_own_services_have_their_paths_from_the_projects_folde
         "shop": shop.root / ".devenv" / "compose.yaml",
         "shop-two": shop.root / ".devenv" / "two" / "compose.yaml",
     }
+
+
+def test_a_container_of_this_folder_by_another_path_is_ours(shop: Shop, tmp_path: Path) -> None:
+    shop.up()
+    link = tmp_path / "link"
+    link.symlink_to(shop.root)
+    for container in shop.engine.containers.values():
+        container.labels = {**container.labels, "devenv.worktree": str(link)}
+    assert shop.session().observe().containers
+
+
+def test_a_container_of_a_folder_at_which_we_may_not_look_is_somebody_elses(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.up()
+    for container in shop.engine.containers.values():
+        container.labels = {**container.labels, "devenv.worktree": "/root/shop"}
+
+    is_dir = Path.is_dir
+
+    def refused(path: Path) -> bool:
+        if str(path) == "/root/shop":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    session = shop.session()
+    with pytest.raises(RefusedError):
+        session.observe()
 
 
 def test_mapped_folders_are_absolute(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

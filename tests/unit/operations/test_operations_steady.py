@@ -119,6 +119,23 @@ def test_what_an_own_service_takes_from_elsewhere_changed(shop: Shop, answered: 
     assert shop.run("up", "--json").ok().data["plan"]["steps"] == []
 
 
+def test_a_variable_that_an_own_service_gets_by_its_name_changed(
+    shop: Shop, answered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.add("services: {worker: {image: busybox, environment: [WORD], env_file: worker.env}}")
+    shop.engine.add_image("busybox")
+    shop.project.write("worker.env", "A=${OTHER:-}\nTHIRD\n")
+    shop.run("up").ok()
+    shop.run("up").ok()
+    assert answered == ["up"]
+    for name in ("WORD", "OTHER", "THIRD"):
+        monkeypatch.setenv(name, "x")
+        steps = shop.run("up", "--json").ok().data["plan"]["steps"]
+        assert "worker" in {step["resource"] for step in steps}, name
+    shop.run("up").ok()
+    assert answered == ["up", "up"]
+
+
 def test_a_port_that_moved_elsewhere_stays_as_long_as_its_holder_is_there(
     shop: Shop, answered: list[str]
 ) -> None:
