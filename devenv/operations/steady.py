@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devenv.config.surroundings import named_files, named_variables, values_of
 from devenv.environments.ports import PortChoice, is_free
 from devenv.images.recipe import BASE, folder_of, stamp
 from devenv.model import Healthcheck, Label, Project, PublishedPort, Question, Service
@@ -65,6 +64,8 @@ def keep(
     ports: Sequence[PortChoice],
 ) -> None:
     """Write down that all of the project is up now."""
+    from devenv.config.surroundings import named_files, named_variables  # noqa: PLC0415 - only the long way keeps
+
     mapped = tuple(str(folder) for folder in session.mapped_folders)
     recipes = {BASE, *(image.recipe for image in project.images.values() if image.recipe is not None)}
     folders = sorted(str(folder_of(recipe)) for recipe in recipes)
@@ -76,7 +77,7 @@ def keep(
         "sources": session.sources,
         "recipes": {"folders": folders, "without": mapped, "stamp": _stamp(folders, mapped)},
         "named": {"files": named, "stamp": _stamp_of_files(named)},
-        "variables": {"names": variables, "values": values_of(variables, session.root, os.environ)},
+        "variables": {"names": variables, "values": _values(variables, session.root)},
         "name": project.name,
         "environment": project.environment,
         "worktree": project.worktree,
@@ -107,7 +108,7 @@ def recall(workspace: Workspace, sources: str) -> Steady | None:
         named, variables = kept["named"], kept["variables"]
         if named["stamp"] != _stamp_of_files(named["files"]):
             return None
-        if variables["values"] != values_of(variables["names"], workspace.root, os.environ):
+        if variables["values"] != _values(variables["names"], workspace.root):
             return None
         services = tuple(_read(service) for service in kept["services"])
         return Steady(
@@ -229,6 +230,14 @@ def _read(kept: Mapping[str, Any]) -> Service:
 
 def _stamp(folders: Sequence[str], without: Sequence[str]) -> str:
     return stamp([Path(folder) for folder in folders], without=[Path(folder) for folder in without])
+
+
+def _values(names: Sequence[str], root: Path) -> str:
+    if not names:
+        return ""
+    from devenv.config.surroundings import values_of  # noqa: PLC0415 - few name any, and it takes 3 ms to import
+
+    return values_of(names, root, os.environ)
 
 
 def _stamp_of_files(names: Sequence[str]) -> list[list[int]]:
