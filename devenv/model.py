@@ -164,6 +164,8 @@ class Service:
     """The pod that it is part of, counted from 1; None outside of pods."""
     job: bool = False
     """It has work to do and ends; with status 0 it is done. Only a user's own service can be one."""
+    on_request: bool = False
+    """It is started where it is named, or needed, alone: a user's own service of a Compose profile."""
     secrets: tuple[str, ...] = ()
     """Variables of which only the names are known here: whoever runs it has the values."""
     raw: Mapping[str, Any] | None = None

@@ -75,9 +75,8 @@ def stop_order(containers: Collection[ObservedContainer]) -> tuple[Turn, ...]:
 
 
 def selected(project: Project, names: Collection[str]) -> tuple[Service, ...]:
-    """The named services and all they depend on, in the project's order; all where none is named."""
-    if not names:
-        return project.services
+    """The named services and all they depend on, in the project's order; where none is named, all but those on request."""
+    names = names or [service.name for service in project.services if not service.on_request]
     wanted = set(names).union(*(needed_by(name, project.services) for name in names))
     return tuple(service for service in project.services if service.name in wanted)
 

@@ -199,6 +199,7 @@ def _own_service(name: str, raw: Mapping[str, Any], bind: str, *, awaited: bool)
         depends_on=MappingProxyType(_dependencies(raw.get("depends_on"))),
         replicas=_replicas(raw),
         job=awaited or _never_again(raw),
+        on_request=bool(raw.get("profiles")),
         raw=MappingProxyType(definition),
     )
 

@@ -165,6 +165,8 @@ def _source(image: str, built: Mapping[str, bool], memory: Memory) -> str:
 
 def _counts(service: Service, containers: tuple[ObservedContainer, ...]) -> bool:
     """Whether a service says something about the whole: it is wanted or runs, and is no job of the user's that is done."""
+    if service.on_request and not containers:
+        return False
     done = all(one.state == "exited" and one.exit_status == 0 for one in containers)
     if service.raw is not None and containers and done:
         return False

@@ -22,7 +22,7 @@ from devenv.images.recipe import BASE, folder_of, stamp
 from devenv.model import Healthcheck, Label, Project, PublishedPort, Question, Service
 from devenv.operations.answers import answers, believed
 from devenv.operations.report import StatusReport, UpResult, images_in_use, report
-from devenv.plan import DataState, Plan, plan_orphans, plan_up
+from devenv.plan import DataState, Plan, plan_orphans, plan_up, selected
 from devenv.project import database_volume, spare_name, successor_name
 from devenv.services import mysql
 
@@ -69,6 +69,7 @@ def keep(
     mapped = tuple(str(folder) for folder in session.mapped_folders)
     recipes = {BASE, *(image.recipe for image in project.images.values() if image.recipe is not None)}
     folders = sorted(str(folder_of(recipe)) for recipe in recipes)
+    wanted = {one.name for one in selected(project, ())}
     own = [service.raw for service in project.services if service.raw is not None]
     named = sorted({str(file) for raw in own for file in named_files(raw, session.root)})
     variables = sorted({name for raw in own for name in named_variables(raw, session.root)})
@@ -81,7 +82,7 @@ def keep(
         "name": project.name,
         "environment": project.environment,
         "worktree": project.worktree,
-        "services": [_written(service) for service in project.services],
+        "services": [_written(one, on_request=one.name not in wanted) for one in project.services],
         "specs": dict(specs),
         "references": {
             service.name: images[service.image].reference
@@ -178,7 +179,7 @@ def _has_nothing_to_do(
     )
     image_ids = {name: images[reference].id for name, reference in steady.references.items()}
     plan = plan_up(
-        steady.project.services,
+        selected(steady.project, ()),
         observed,
         steady.specs,
         image_ids,
@@ -202,7 +203,7 @@ def _is_ours(steady: Steady, observed: ObservedState, memory: Memory) -> bool:
     return owners <= {steady.project.worktree} and dict(memory.ports) == ports
 
 
-def _written(service: Service) -> dict[str, Any]:
+def _written(service: Service, *, on_request: bool) -> dict[str, Any]:
     check = service.healthcheck
     return {
         "name": service.name,
@@ -211,6 +212,7 @@ def _written(service: Service) -> dict[str, Any]:
         "ports": [asdict(port) for port in service.ports],
         "raw": service.raw is not None,
         "job": service.job,
+        "on_request": on_request,
         "questions": [asdict(question) for question in check.questions] if check else [],
     }
 
@@ -224,6 +226,7 @@ def _read(kept: Mapping[str, Any]) -> Service:
         ports=tuple(PublishedPort(**port) for port in kept["ports"]),
         raw={} if kept["raw"] else None,
         job=kept["job"],
+        on_request=kept["on_request"],
         healthcheck=Healthcheck((), questions=questions) if questions else None,
     )
 

@@ -636,6 +636,32 @@ def test_a_build_on_request_is_none_of_what_was_not_asked_for(shop: Shop) -> Non
     assert shop.project.read(".devenv/compose.yaml") == text
 
 
+def test_a_service_of_a_profile_is_started_where_it_is_named(shop: Shop) -> None:
+    shop.add("""\
+        services:
+          debug: {image: busybox, profiles: [debug]}
+          needed: {image: busybox, profiles: [debug]}
+          worker: {image: busybox, depends_on: [needed]}
+    """)
+    shop.engine.add_image("busybox")
+    result = shop.run("up", "--json").ok().data
+    assert result["status"]["state"] == "healthy"
+    assert {"shop-debug-1", "shop-needed-1", "shop-worker-1"} & set(shop.engine.containers) == {
+        "shop-needed-1",
+        "shop-worker-1",
+    }
+    assert shop.run("up", "--json").ok().data["plan"]["steps"] == []
+    assert shop.engine.changes == []
+
+    shop.run("up", "debug").ok()
+    assert "shop-debug-1" in shop.engine.containers
+    shop.run("up").ok()
+    assert "shop-debug-1" in shop.engine.containers
+    shop.engine.remove_container("shop-needed-1")
+    shop.run("up").ok()
+    assert "shop-needed-1" in shop.engine.containers
+
+
 def test_two_environments_of_one_folder_live_side_by_side(shop: Shop) -> None:
     shop.up()
     session = shop.project.session(shop.sink, "feature-x")
