@@ -67,12 +67,12 @@ class _Reading:
         return Service(
             name=self.name,
             at=node.key_at,
-            image=self._text("image"),
+            image=forms.text_of(node, "image"),
             role=role,
             entrypoint=self._command("entrypoint"),
             command=self._command("command"),
             command_places=self._places("command"),
-            user=self._text("user"),
+            user=forms.text_of(node, "user"),
             environment=forms.last_of_each((*named, *self._pairs("environment"))),
             env_files=unread,
             ports=tuple(port for item in node.list_of("ports") for port in forms.ports(item)),
@@ -83,15 +83,10 @@ class _Reading:
             is_linked_only=self.is_linked_only,
             limits=self._limits(deploy),
             healthcheck=self._healthcheck(),
-            replicas=(deploy.whole_of("replicas") if deploy else None) or node.whole_of("scale"),
+            replicas=forms.whole_of(deploy, "replicas") or forms.whole_of(node, "scale"),
             restart=self._restart(deploy),
-            read_only=node.flag_of("read_only"),
+            read_only=forms.flag_of(node, "read_only"),
         )
-
-    def _text(self, key: str) -> Said[str] | None:
-        said = self.node.text_of(key)
-        text = forms.substituted(said.value) if said else None
-        return None if said is None or text is None else Said(text, said.at)
 
     def _command(self, key: str) -> Said[tuple[str, ...]] | None:
         node = self.node.get(key)
@@ -146,8 +141,10 @@ class _Reading:
         tmpfs = self.node.get("tmpfs")
         if tmpfs is not None:
             for item in tmpfs.items() if isinstance(tmpfs.raw, list) else [tmpfs]:
-                path = (item.text() or "/").partition(":")[0]
-                mounts.append(Mount(short_forms.target_path(path), MountKind.MEMORY, item.at))
+                path = forms.substituted(item.text() or "/")
+                if path is not None:
+                    target = short_forms.target_path(path.partition(":")[0])
+                    mounts.append(Mount(target, MountKind.MEMORY, item.at))
         for kind, folder in (("configs", "/"), ("secrets", "/run/secrets/")):
             mounts += [forms.held_file(item, folder) for item in self.node.list_of(kind)]
         return mounts
@@ -178,8 +175,8 @@ class _Reading:
     def _limits(self, deploy: Node | None) -> Limits:
         resources = deploy.get("resources") if deploy else None
         limits = resources.get("limits") if resources else None
-        memory = (limits and limits.get("memory")) or self.node.get("mem_limit")
-        cpus = (limits and limits.get("cpus")) or self.node.get("cpus")
+        memory = forms.settled((limits and limits.get("memory")) or self.node.get("mem_limit"))
+        cpus = forms.settled((limits and limits.get("cpus")) or self.node.get("cpus"))
         return Limits(
             memory.quantity(size, "a size such as 512m") if memory else None,
             cpus.quantity(cores, "a number of processors such as 0.5") if cpus else None,
@@ -189,7 +186,7 @@ class _Reading:
         node = self.node.get("healthcheck")
         if node is None:
             return None
-        disabled = node.flag_of("disable")
+        disabled = forms.flag_of(node, "disable")
         test = node.get("test")
         words: tuple[str, ...] = ()
         if disabled and disabled.value:
@@ -197,7 +194,7 @@ class _Reading:
         elif test is not None:
             said = node.words_of("test") if isinstance(test.raw, list) else None
             words = said.value if said else ("CMD-SHELL", test.text() or "")
-        retries = node.whole_of("retries")
+        retries = forms.whole_of(node, "retries")
         return Healthcheck(
             node.at,
             tuple(forms.escaped(word) for word in words),
@@ -209,14 +206,14 @@ class _Reading:
 
     def _restart(self, deploy: Node | None) -> Said[str] | None:
         policy = deploy.get("restart_policy") if deploy else None
-        condition = policy.text_of("condition") if policy else None
+        condition = forms.text_of(policy, "condition")
         if condition is not None:
             words = {"any": "always", "none": "no"}
             return Said(words.get(condition.value, condition.value), condition.at)
-        return self.node.text_of("restart")
+        return forms.text_of(self.node, "restart")
 
 
 def _seconds(node: Node, key: str) -> float | None:
-    found = node.get(key)
+    found = forms.settled(node.get(key))
     said = found.quantity(seconds, "a duration such as 10s") if found else None
     return said.value if said else None

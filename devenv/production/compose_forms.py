@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devenv.production import short_forms
-from devenv.production.manifest import Mount, MountKind, Port, Variable
+from devenv.production.manifest import Mount, MountKind, Port, Said, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from devenv.production.node import Node
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:?-)([^{}$]*))?[^}]*\}|(\w+))")
+_FLAGS = {"true": True, "false": False}
 _KINDS = {"bind": MountKind.BIND, "npipe": MountKind.BIND, "tmpfs": MountKind.MEMORY}
 
 
@@ -24,6 +25,46 @@ def substituted(text: str) -> str | None:
     if any(match[1] is None and match[3] is None for match in matches):
         return None
     return _REFERENCE.sub(lambda match: match[1] or match[4], text)
+
+
+def filled(text: str) -> str:
+    """The text with defaults in place of references; one that has none stays by its name alone."""
+    return _REFERENCE.sub(_filling, text)
+
+
+def _filling(match: re.Match[str]) -> str:
+    known: str | None = match[1] or match[4]
+    if known is not None:
+        return known
+    return f"${{{match[2]}}}" if match[2] else match[0]
+
+
+def settled(node: Node | None) -> Node | None:
+    """The value with defaults in place of references; None where one has no default, or where it is empty."""
+    if node is None or not isinstance(node.raw, str) or "$" not in node.raw:
+        return node
+    text = substituted(node.raw)
+    # Compose turns what it substituted into the type that the key has; a number is read from its text.
+    return replace(node, located=replace(node.located, value=_FLAGS.get(text, text))) if text else None
+
+
+def whole_of(node: Node | None, key: str) -> Said[int] | None:
+    """The whole number under a key, as far as it is known."""
+    found = settled(node.get(key)) if node else None
+    return found.whole() if found else None
+
+
+def flag_of(node: Node, key: str) -> Said[bool] | None:
+    """The truth value under a key, as far as it is known."""
+    found = settled(node.get(key))
+    return found.flag() if found else None
+
+
+def text_of(node: Node | None, key: str) -> Said[str] | None:
+    """The text under a key, as far as it is known."""
+    said = node.text_of(key) if node else None
+    text = substituted(said.value) if said else None
+    return None if said is None or text is None else Said(text, said.at)
 
 
 def escaped(text: str) -> str:
@@ -52,17 +93,16 @@ def ports(item: Node) -> tuple[Port, ...]:
         if found is None:
             item.expected(short_forms.PORT_FORM)
         return found or ()
-    target = item.required_whole("target")
+    target = whole_of(item, "target") if item.required("target") else None
     if target is None:
         return ()
-    published, address = item.text_of("published"), item.text_of("host_ip")
-    protocol = item.text_of("protocol")
-    number = substituted(published.value) if published else None
+    published, address = text_of(item, "published"), text_of(item, "host_ip")
+    protocol = text_of(item, "protocol")
     return (
         Port(
             target.value,
             item.at,
-            int(number) if number and number.isdigit() else None,
+            int(published.value) if published and published.value.isdigit() else None,
             address.value if address else None,
             protocol.value if protocol else "tcp",
         ),
@@ -73,19 +113,21 @@ def mount(item: Node) -> Mount | None:
     """An entry of `volumes`, in either form."""
     if not isinstance(item.raw, dict):
         text = item.text()
-        found = short_forms.volume(escaped(text), item.at) if text is not None else None
-        if text is not None and found is None:
+        # A source that is not known is told apart by its name; colons inside a reference separate nothing.
+        found = short_forms.volume(filled(text), item.at) if text is not None else None
+        if text is not None and found is None and substituted(text) is not None:
             item.expected(short_forms.VOLUME_FORM)
         return found
-    kind, source, target = item.text_of("type"), item.text_of("source"), item.required("target")
-    read_only = item.flag_of("read_only")
+    kind, source = text_of(item, "type"), item.text_of("source")
+    target = text_of(item, "target") if item.required("target") else None
+    read_only = flag_of(item, "read_only")
     if target is None:
         return None
     return Mount(
         short_forms.target_path(target.value),
         _KINDS.get(kind.value if kind else "volume", MountKind.VOLUME),
         item.at,
-        source.value if source else None,
+        filled(source.value) if source else None,
         read_only=bool(read_only and read_only.value),
     )
 

@@ -111,15 +111,13 @@ class Node:
     def whole_of(self, name: str) -> Said[int] | None:
         """The whole number under a key."""
         found = self.get(name)
-        if found is None:
-            return None
-        text = found.text()
-        if text is None:
-            return None
-        if not text.isascii() or not text.isdigit():
-            found.expected("a whole number")
-            return None
-        return Said(int(text), found.at)
+        return found.whole() if found else None
+
+    def whole(self) -> Said[int] | None:
+        """A whole number."""
+        return self.quantity(
+            lambda text: int(text) if text.isascii() and text.isdigit() else None, "a whole number"
+        )
 
     def required(self, name: str) -> Said[str] | None:
         """The text under a key that has to be there; its absence is a problem."""
@@ -136,12 +134,14 @@ class Node:
     def flag_of(self, name: str) -> Said[bool] | None:
         """The truth value under a key."""
         found = self.get(name)
-        if found is None:
+        return found.flag() if found else None
+
+    def flag(self) -> Said[bool] | None:
+        """A truth value."""
+        if not isinstance(self.raw, bool):
+            self.expected("true or false")
             return None
-        if not isinstance(found.raw, bool):
-            found.expected("true or false")
-            return None
-        return Said(found.raw, found.at)
+        return Said(self.raw, self.at)
 
     def words_of(self, name: str) -> Said[tuple[str, ...]] | None:
         """The list of texts under a key."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from devenv.errors import ConfigError
@@ -74,6 +76,74 @@ def test_a_reference_without_a_default_leaves_the_value_unknown() -> None:
     assert service.user is None
     assert environment(service) == {"DB_PWD": None, "PRICE": "5$", "HOST": "db"}
     assert [port.published for port in service.ports] == [80]
+
+
+REFERENCES = """\
+services:
+  database:
+    image: mysql:8.4
+    volumes:
+      - ${DATA_DIR:-./data}:/var/lib/mysql:${MODE-ro}
+      - {type: "${KIND:-bind}", source: "${SOURCE:-./seed}", target: "${TARGET:-/seed}", read_only: "${RO:-true}"}
+    ports: [{target: "${INSIDE:-3306}", published: "${OUTSIDE:-3307}", host_ip: "${IP:-127.0.0.1}"}]
+    tmpfs: ["${SCRATCH:-/run}"]
+    deploy: {replicas: "${REPLICAS:-2}", resources: {limits: {cpus: "${CPUS:-0.5}"}}}
+    mem_limit: ${MEMORY:-512m}
+    healthcheck: {test: ping, disable: "${NO_PROBE:-false}", interval: "${INTERVAL:-10s}", retries: "${RETRIES:-3}"}
+    restart: ${RESTART:-always}
+    read_only: ${RO:-true}
+"""
+
+
+def test_a_reference_anywhere_has_its_default() -> None:
+    (service,) = read(REFERENCES).services
+    assert [(one.source, one.target, one.kind, one.read_only) for one in service.mounts] == [
+        ("./data", "/var/lib/mysql", MountKind.BIND, True),
+        ("./seed", "/seed", MountKind.BIND, True),
+        (None, "/run", MountKind.MEMORY, False),
+    ]
+    assert [(one.target, one.published, one.address) for one in service.ports] == [(3306, 3307, "127.0.0.1")]
+    assert service.healthcheck
+    assert (service.healthcheck.test, service.healthcheck.interval, service.healthcheck.retries) == (
+        ("CMD-SHELL", "ping"),
+        10,
+        3,
+    )
+    said = (service.replicas, service.limits.memory, service.limits.cpus, service.restart, service.read_only)
+    assert [one and one.value for one in said] == [2, 2**29, 0.5, "always", True]
+
+
+def test_a_reference_without_a_default_says_nothing_anywhere() -> None:
+    (service,) = read(re.sub(r"\$\{(\w+):?-[^}]*\}", r"${\1}", REFERENCES)).services
+    assert [(one.source, one.target, one.read_only) for one in service.mounts] == [
+        ("${DATA_DIR}", "/var/lib/mysql", False)
+    ]
+    assert service.ports == ()
+    assert service.healthcheck
+    assert (service.healthcheck.interval, service.healthcheck.retries) == (None, None)
+    said = (service.replicas, service.limits.memory, service.limits.cpus, service.restart, service.read_only)
+    assert said == (None,) * 5
+
+
+@pytest.mark.parametrize(
+    ("volume", "expected"),
+    [
+        ("${DATA:?name a folder}/mysql:/var/lib/mysql", [("${DATA}/mysql", "/var/lib/mysql", MountKind.BIND)]),
+        ("$DATA:/var/lib/mysql", [("$DATA", "/var/lib/mysql", MountKind.VOLUME)]),
+        ("$$data:/var/lib/mysql", [("$data", "/var/lib/mysql", MountKind.VOLUME)]),
+        ("data:${TARGET}", []),
+        ("${VOLUME}", []),
+    ],
+)  # fmt: skip
+def test_a_volume_keeps_what_is_known_of_it(volume: str, expected: list[tuple[str, str, MountKind]]) -> None:
+    (service,) = read(f"services: {{a: {{image: b, volumes: ['{volume}']}}}}").services
+    assert [(one.source, one.target, one.kind) for one in service.mounts] == expected
+
+
+def test_a_default_that_is_no_such_value_has_its_place() -> None:
+    assert problems("services: {a: {image: b, scale: '${SCALE:-two}', mem_limit: '${MEMORY:-}'}}") == [
+        'production.yaml:1:33: services.a.scale: expected a whole number, got "two"'
+    ]
 
 
 def test_what_a_stack_holds_is_mounted_as_a_file() -> None:
