@@ -65,8 +65,7 @@ def _manifests(texts: Mapping[str, str], problems: list[Problem]) -> Iterable[Ma
     for file, text in texts.items():
         if file in units or file.endswith(".env"):
             continue
-        for tree in read_trees(file, text, problems):
-            document = Node(tree, "", problems)
+        for document in _documents(file, text, problems):
             if is_kubernetes(document):
                 kubernetes.append(document)
             elif is_rds(document):
@@ -76,7 +75,17 @@ def _manifests(texts: Mapping[str, str], problems: list[Problem]) -> Iterable[Ma
             elif is_compose(document):
                 yield replace(read_compose(document, env_files), sources=(file,))
     if kubernetes:
-        yield replace(read_kubernetes(kubernetes), sources=tuple(node.at.file for node in kubernetes))
+        yield read_kubernetes(kubernetes)
+
+
+def _documents(file: str, text: str, problems: list[Problem]) -> list[Node]:
+    """What is read of a file; what is odd in words of somebody else, such as `!Ref`, is no problem of ours."""
+    noted: list[Problem] = []
+    found = [Node(tree, "", problems) for tree in read_trees(file, text, noted)]
+    read = [one for one in found if any(is_it(one) for is_it in (is_kubernetes, is_rds, is_ecs, is_compose))]
+    if read or not found:
+        problems += noted
+    return read
 
 
 def _each_once(services: Iterable[Service], problems: list[Problem]) -> tuple[Service, ...]:

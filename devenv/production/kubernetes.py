@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WORKLOADS = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Pod"}
 """A Job ends by itself, as a migration does: it is no service."""
+_READ = _WORKLOADS | {"Service", "ConfigMap", "Secret"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class _Cluster:
     services: list[KubernetesService] = field(default_factory=list)
     config_maps: dict[str, Node] = field(default_factory=dict)
     secrets: dict[str, Node] = field(default_factory=dict)
+    files: dict[str, None] = field(default_factory=dict)
+    """Those in which something was read, in their order."""
 
 
 def is_kubernetes(document: Node) -> bool:
@@ -67,7 +70,10 @@ def is_kubernetes(document: Node) -> bool:
 
 
 def read_kubernetes(documents: Iterable[Node]) -> Manifest:
-    """One service per container; a container alone in its pod is called after the workload."""
+    """One service per container; a container alone in its pod is called after the workload.
+
+    Its sources are the files that hold something which is read: of others there is nothing to compare.
+    """
     cluster = _Cluster()
     for document in documents:
         _sort_in(document, cluster)
@@ -77,7 +83,7 @@ def read_kubernetes(documents: Iterable[Node]) -> Manifest:
         for workload in cluster.workloads
         for service in Pod(workload, surroundings, cluster.services).services()
     ]
-    return Manifest(services=tuple(services))
+    return Manifest(services=tuple(services), sources=tuple(cluster.files))
 
 
 def _sort_in(document: Node, cluster: _Cluster) -> None:
@@ -88,6 +94,10 @@ def _sort_in(document: Node, cluster: _Cluster) -> None:
         for item in document.list_of("items"):
             _sort_in(item, cluster)
         return
+    # Not even a name is asked of other kinds: a Kustomization has none, a Job may leave it to the cluster.
+    if kind.value not in _READ:
+        return
+    cluster.files[document.at.file] = None
     metadata = document.get("metadata")
     name = metadata.text_of("name") if metadata else None
     if name is None:

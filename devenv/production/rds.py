@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 
 def is_rds(document: Node) -> bool:
-    """Whether a document is one of the two."""
-    return isinstance(document.raw, dict) and bool({"Parameters", "DBInstances"} & document.raw.keys())
+    """Whether a document is one of the two; a CloudFormation template's `Parameters` are a mapping."""
+    entries = document.mapping() if isinstance(document.raw, dict) else {}
+    return any(
+        isinstance(entries[name].raw, list) for name in ("Parameters", "DBInstances") if name in entries
+    )
 
 
 def read_rds(document: Node) -> Manifest:

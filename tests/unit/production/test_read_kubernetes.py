@@ -6,6 +6,7 @@ from textwrap import dedent
 
 import pytest
 
+from devenv.production.combine import read_manifest
 from devenv.production.manifest import MountKind
 from tests.unit.production.texts import environment, problems, read
 
@@ -198,6 +199,31 @@ def test_a_node_port_and_a_host_port_are_published() -> None:
         """
     (service,) = read(text).services
     assert [(port.target, port.published) for port in service.ports] == [(80, 30080), (443, 8443)]
+
+
+FOREIGN = {
+    "kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [web.yaml]\n",
+    "kind.yaml": "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes: [{role: control-plane}]\n",
+    "kubeconfig.yaml": "apiVersion: v1\nkind: Config\nclusters: []\n",
+    "migrate.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-}\nspec: {template: {spec: {}}}\n",
+    "list.yaml": "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Namespace, metadata: {name: shop}}]\n",
+    "stack.yaml": "AWSTemplateFormatVersion: 2010-09-09\nParameters: {Size: {Type: String}}\nResources: {Zone: !Ref Size}\n",
+    "stack.json": '{"Parameters": {"Size": {"Type": "String"}}, "Resources": {}}',
+}
+"""Files that stand beside manifests, and of which there is nothing to compare."""
+
+
+@pytest.mark.parametrize("file", FOREIGN)
+def test_what_is_beside_the_manifests_is_skipped(file: str) -> None:
+    found = read_manifest({"shop.yaml": SHOP, file: FOREIGN[file]}, "deploy")
+    assert [one.name for one in found.services] == ["backend"]
+    assert (found.sources, found.skipped) == (("shop.yaml",), (file,))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob", "Service", "ConfigMap", "Secret"])
+def test_what_is_read_has_to_have_a_name(kind: str) -> None:
+    expected = [f"production.yaml:1:1: expected metadata.name in this {kind}"]
+    assert problems(f"{{apiVersion: v1, kind: {kind}, metadata: {{generateName: a-}}}}") == expected
 
 
 @pytest.mark.parametrize(
