@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devenv.config.problems import is_secret
 from devenv.model import Condition, Project, PublishedPort, Service, Volume
@@ -15,7 +15,7 @@ from devenv.services.pods import hardened
 from devenv.services.probes import healthcheck, mysql_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from devenv.config.settings import Settings
 
@@ -48,8 +48,10 @@ def release(settings: Settings, root: str, included: Collection[str] = ()) -> Re
     """
     built = settings.model_copy(update={"backend": settings.backend.model_copy(update={"mappings": ()})})
     whole = assemble(built, Identity(settings.name, "production", ""), Placement(root), 1)
-    deployed = tuple(one for one in whole.services if one.name not in OPTIONAL or one.name in included)
-    services = [*_migration(whole, settings), *deployed]
+    migration = _migration(whole, settings)
+    # A user's own service of that name is development's: with its data, without production's secrets.
+    left_out = {name for name in OPTIONAL if name not in included} | {one.name for one in migration}
+    services = [*migration, *(one for one in whole.services if one.name not in left_out)]
     known = {service.name for service in services}
     shaped = tuple(_shaped(service, settings, known) for service in services)
     used = {service.image for service in shaped if service.raw is None}
@@ -107,10 +109,11 @@ def _migration(project: Project, settings: Settings) -> tuple[Service, ...]:
 
 
 def _shaped(service: Service, settings: Settings, known: set[str]) -> Service:
-    """One service as production has it; a user's own stays as he wrote it."""
-    if service.raw is not None:
-        return service
+    """One service as production has it; a user's own stays as he wrote it, but for what it waits for."""
     depends_on = {name: condition for name, condition in service.depends_on.items() if name in known}
+    if service.raw is not None:
+        raw = _without_missing(service.raw, known)
+        return replace(service, depends_on=MappingProxyType(depends_on), raw=MappingProxyType(raw))
     if service.name == backend.NAME and MIGRATION in known:
         depends_on[MIGRATION] = Condition.COMPLETED
     service = replace(
@@ -127,6 +130,20 @@ def _shaped(service: Service, settings: Settings, known: set[str]) -> Service:
     if service.name in OPTIONAL:
         return service
     return _confined(_application(service, settings, known), settings)
+
+
+def _without_missing(raw: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    """The definition without dependencies on what is not deployed, which Compose refuses."""
+    given = raw.get("depends_on")
+    kept = given
+    if isinstance(given, list):
+        kept = [name for name in given if name in known]
+    elif isinstance(given, dict):
+        kept = {name: value for name, value in given.items() if name in known}
+    if kept == given:
+        return dict(raw)
+    rest = {key: value for key, value in raw.items() if key != "depends_on"}
+    return {**rest, "depends_on": kept} if kept else rest
 
 
 def _database(service: Service, settings: Settings) -> Service:
@@ -176,4 +193,9 @@ def _notes(project: Project, settings: Settings) -> list[str]:
         )
     if mailcatcher.NAME not in project.service_names and "MAIL_HOST" not in settings.production.environment:
         notes.append("no mail relay is named: set `production.environment.MAIL_HOST`")
+    if MIGRATION in settings.services and settings.production.migrate is not None:
+        notes.append(
+            f"left out: your own {MIGRATION}, for production's migration is called so "
+            "(`production.migrate: null` leaves that one out)"
+        )
     return notes

@@ -66,7 +66,7 @@ def _volume(volume: Volume, site: Site) -> dict[str, Any]:
 
 def _service(project: Project, service: Service, images: Mapping[str, str], site: Site) -> dict[str, Any]:
     if service.raw is not None:
-        return dict(service.raw)
+        return _own(service.raw)
     definition = container(service, images)
     memory = [{"type": "tmpfs", "target": path} for path in service.tmpfs]
     labels = {"labels": escaped(dict(site.labels))} if site.labels else {}
@@ -79,6 +79,25 @@ def _service(project: Project, service: Service, images: Mapping[str, str], site
         **labels,
     }
     return {key: value for key, value in (definition | labels).items() if value not in (None, {}, [])}
+
+
+def _own(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A user's own service, without the words of Compose that version 3 refuses and Swarm has no use for.
+
+    It waits for nothing, and publishes on every node's every address, by numbers.
+    """
+    definition = {key: value for key, value in raw.items() if key != "depends_on"}
+    if isinstance(raw.get("ports"), list):
+        definition["ports"] = [_own_port(one) for one in raw["ports"]]
+    return definition
+
+
+def _own_port(given: Any) -> Any:
+    if not isinstance(given, dict):
+        return given
+    rest = {key: value for key, value in given.items() if key != "host_ip"}
+    published = str(rest.get("published", ""))
+    return {**rest, "published": int(published)} if published.isdecimal() else rest
 
 
 def _placed(project: Project, service: Service, site: Site) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from devenv.model import Condition
-from devenv.release import spread
+from devenv.release import release, spread
 from tests.exported import ALL, released
-from tests.samples import project
+from tests.samples import project, settings
 
 
 def test_the_backend_waits_for_the_migration_and_for_nothing_that_is_elsewhere() -> None:
@@ -55,3 +59,36 @@ def test_an_environment_for_several_machines_maps_nothing_of_this_one() -> None:
     assert {one.user for one in shop.services} == {None}
     assert not [one.name for one in shop.services if "RELOAD" in one.environment]
     assert shop.service("backend").environment["DEBUG"] == "1", "it is development, elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("given", "included", "expected"),
+    [
+        (["databasemaster"], (), None),
+        (["databasemaster"], ALL, ["databasemaster"]),
+        (["mailcatcher", "backend"], (), ["backend"]),
+        ({"databasemaster": {"condition": "service_healthy"}}, (), None),
+        ({"mailcatcher": {}, "backend": {"condition": "service_started"}}, (), {"backend": {"condition": "service_started"}}),
+    ],
+)  # fmt: skip
+def test_an_own_service_waits_for_nothing_that_is_elsewhere(
+    given: Any, included: tuple[str, ...], expected: Any
+) -> None:
+    own = released(included, services={"adminer": {"image": "adminer", "depends_on": given}}).service(
+        "adminer"
+    )
+    assert (own.raw or {}).get("depends_on") == expected
+    assert set(own.depends_on) == set(expected or ())
+
+
+def test_productions_migration_keeps_its_name() -> None:
+    own = {"migrate": {"image": "flyway"}, "report": {"image": "report", "depends_on": ["migrate"]}}
+    found = release(settings(services=own), "/srv/shop")
+    assert [one.name for one in found.project.services if one.name == "migrate"] == ["migrate"]
+    assert found.project.service("migrate").command == "python manage.py migrate"
+    assert (found.project.service("report").raw or {})["depends_on"] == ["migrate"]
+    note = "left out: your own migrate, for production's migration is called so (`production.migrate: null` leaves that one out)"
+    assert note in found.notes
+    found = release(settings(services=own, production={"migrate": None}), "/srv/shop")
+    assert (found.project.service("migrate").raw or {})["image"] == "flyway"
+    assert note not in found.notes

@@ -177,3 +177,23 @@ def test_an_alias_that_no_kubernetes_service_can_have_is_left_out() -> None:
     services = [one for one in yaml.safe_load_all(text["kubernetes.yaml"]) if one["kind"] == "Service"]
     names = {one["metadata"]["name"] for one in services}
     assert names == {"backend", "frontend", "databasemaster", "database", "mailcatcher"}
+
+
+OWN = {
+    "image": "shop/report:1",
+    "depends_on": {"backend": {"condition": "service_healthy"}},
+    "ports": [{"target": 80, "published": "8090"}, {"target": 81, "published": 8091, "host_ip": "10.0.0.1"}, "8092:82"],
+}  # fmt: skip
+
+
+def test_an_own_service_is_in_words_that_a_stack_knows() -> None:
+    """Version 3 has `depends_on` as list, which Swarm ignores, numbers as ports, and no address to publish at."""
+    project = released(services={"report": OWN})
+    service = yaml.safe_load(exported("swarm", project)["stack.yaml"])["services"]["report"]
+    assert service == {
+        "image": "shop/report:1",
+        "ports": [{"target": 80, "published": 8090}, {"target": 81, "published": 8091}, "127.0.0.1:8092:82"],
+    }
+    service = yaml.safe_load(exported("compose", project)["compose.yaml"])["services"]["report"]
+    assert service["depends_on"] == OWN["depends_on"]
+    assert [port["host_ip"] for port in service["ports"][:2]] == ["127.0.0.1", "10.0.0.1"]
