@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.config.source import read_trees
@@ -18,7 +20,7 @@ from devenv.production.rds import is_rds, read_rds
 from devenv.production.systemd import is_unit, read_systemd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 DOCUMENT_SUFFIXES = (".yaml", ".yml", ".json")
 FORMS = (
@@ -38,7 +40,7 @@ def read_manifest(texts: Mapping[str, str], place: str) -> Manifest:
     sources = tuple(dict.fromkeys(source for manifest in manifests for source in manifest.sources))
     skipped = tuple(file for file in texts if file not in sources and file.endswith(DOCUMENT_SUFFIXES))
     whole = Manifest(
-        services=_each_once((one for manifest in manifests for one in manifest.services), problems),
+        services=_each_once(_told_apart([one for found in manifests for one in found.services]), problems),
         database=_database(one.database for one in manifests if one.database is not None),
         sources=sources,
         skipped=skipped,
@@ -86,6 +88,28 @@ def _documents(file: str, text: str, problems: list[Problem]) -> list[Node]:
     if read or not found:
         problems += noted
     return read
+
+
+def _told_apart(services: Sequence[Service]) -> Iterable[Service]:
+    """Containers by their workload and name where the name alone is not enough, whichever file comes first."""
+    often = {name for name, count in Counter(one.name for one in services).items() if count > 1}
+    names: dict[tuple[str | None, str], str] = {
+        (one.group, one.name): f"{one.group}/{one.name}"
+        for one in services
+        if one.group is not None and one.name in often
+    }
+    for one in services:
+        called = partial(_called, names, one.group)
+        yield replace(
+            one,
+            name=called(one.name),
+            links=tuple(replace(link, service=called(link.service)) for link in one.links),
+            volumes_from=tuple(replace(said, value=called(said.value)) for said in one.volumes_from),
+        )
+
+
+def _called(names: Mapping[tuple[str | None, str], str], group: str | None, name: str) -> str:
+    return names.get((group, name), name)
 
 
 def _each_once(services: Iterable[Service], problems: list[Problem]) -> tuple[Service, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from devenv.production import short_forms
@@ -47,7 +48,10 @@ def read_ecs(document: Node) -> Manifest:
     containers = task.list_of("containerDefinitions")
     if not containers:
         task.note("expected containerDefinitions")
-    return Manifest(services=tuple(_service(node, paths, is_linked_only=bridge) for node in containers))
+    said = task.text_of("family")
+    family = said.value if said else None
+    services = (_service(node, paths, is_linked_only=bridge) for node in containers)
+    return Manifest(services=tuple(replace(one, group=family) for one in services))
 
 
 def _service(node: Node, paths: dict[str, str | None], *, is_linked_only: bool) -> Service:

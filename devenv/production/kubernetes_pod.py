@@ -121,6 +121,7 @@ class Pod:
         security = self._security(container)
         return Service(
             name=self._name if alone or own is None else own.value,
+            group=None if alone or own is None else self._name,
             at=container.at,
             image=container.text_of("image"),
             role=role,

@@ -111,6 +111,7 @@ class Service:
     `role` is the service here that it says it is (label `devenv.service`), None where names decide.
     `entrypoint` and `command` are argument lists, `command_places` where each word of the command stands
     (none where the source writes it as one text). `volumes_from` names services whose mounts it shares.
+    `group` is the workload or task that its name and its links belong to; None where names count everywhere.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Service:
     read_only: Said[bool] | None = None
     schedule: Said[str] | None = None
     """When it is started, in cron's words; None for what runs all the time."""
+    group: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

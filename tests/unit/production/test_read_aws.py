@@ -183,6 +183,34 @@ def test_a_task_definition() -> None:
     assert backend.read_only.value is True
 
 
+def test_a_name_in_several_tasks_is_told_apart_by_the_family() -> None:
+    def task(family: str) -> str:
+        return printed(
+            {
+                "family": family,
+                "containerDefinitions": [
+                    {
+                        "name": "app",
+                        "links": ["log_router:logs"],
+                        "volumesFrom": [{"sourceContainer": "log_router"}],
+                    },
+                    {"name": "log_router"},
+                    {"name": f"nginx-{family}", "links": ["app"]},
+                ],
+            }
+        )
+
+    services = read_manifest({"web.json": task("web"), "worker.json": task("worker")}, "deploy").services
+    assert [one.name for one in services] == [
+        "web/app", "web/log_router", "nginx-web", "worker/app", "worker/log_router", "nginx-worker",
+    ]  # fmt: skip
+    for family in ("web", "worker"):
+        app, _, nginx = (one for one in services if family in one.name)
+        assert [(link.service, link.alias) for link in app.links] == [(f"{family}/log_router", "logs")]
+        assert [said.value for said in app.volumes_from] == [f"{family}/log_router"]
+        assert [(link.service, link.alias) for link in nginx.links] == [(f"{family}/app", "app")]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -135,6 +135,36 @@ def test_containers_of_one_pod_are_services_of_their_own() -> None:
     assert [(one.name, one.role) for one in services] == [("nginx", "frontend"), ("django", None)]
 
 
+def workload(name: str, *containers: str) -> str:
+    listed = ", ".join(f"{{name: {one}, image: b}}" for one in containers)
+    return dedent(f"""\
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {{name: {name}}}
+        spec: {{template: {{spec: {{containers: [{listed}]}}}}}}
+        """)
+
+
+def test_a_name_in_several_pods_is_told_apart_by_the_workload() -> None:
+    texts = {
+        "proxy.yaml": workload("proxy", "envoy"),
+        "web.yaml": workload("web", "app", "proxy", "nginx"),
+        "worker.yaml": workload("worker", "app", "proxy"),
+    }
+    services = read_manifest(texts, "deploy").services
+    assert [one.name for one in services] == [
+        "proxy", "web/app", "web/proxy", "nginx", "worker/app", "worker/proxy",
+    ]  # fmt: skip
+
+
+def test_the_same_workload_twice_is_one_too_many() -> None:
+    text = workload("web", "app", "proxy")
+    assert problems(f"{text}---\n{text}") == [
+        "production.yaml:9:39: web/app: expected every service once, got web/app again (first in production.yaml:4:39)",
+        "production.yaml:9:62: web/proxy: expected every service once, got web/proxy again (first in production.yaml:4:62)",
+    ]
+
+
 def test_containers_share_a_claim_across_pods_and_a_folder_within_one() -> None:
     pod = """\
         apiVersion: apps/v1
