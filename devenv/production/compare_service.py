@@ -96,6 +96,7 @@ def _is_catcher(repository: str) -> bool:
 def _process(pair: Pair) -> Iterator[Row]:
     there, here = pair.there, pair.here
     reason = reasons.START if here.name == mysql.NAME else ""
+    is_one_process = _is_one_process(there, here)
     for what, said, runs, own in (
         ("entrypoint", there.entrypoint, here.entrypoint, here.own_entrypoint),
         ("command", there.command, here.command, here.own_command),
@@ -108,10 +109,32 @@ def _process(pair: Pair) -> Iterator[Row]:
         at = said.at if said else there.at
         if said is not None and said.value == (own if runs is None else runs):
             yield pair.judge.same(pair.named(what), production, production, at)
+            continue
+        effective = OWN if runs is None else shlex.join(runs)
+        if is_one_process:
+            yield pair.judge.same(pair.named(what), production, effective, at)
         else:
-            effective = OWN if runs is None else shlex.join(runs)
             yield pair.judge.differs(pair.named(what), production, effective, at, reason=reason)
     yield from _user(pair)
+
+
+def _is_one_process(there: Service, here: ServiceFacts) -> bool:
+    """Whether entrypoint and command come to the same arguments, wherever each side cuts them in two."""
+    entrypoint = there.entrypoint.value if there.entrypoint else None
+    command = there.command.value if there.command else None
+    wanted = _arguments(entrypoint, command, here)
+    return wanted is not None and wanted == _arguments(here.entrypoint, here.command, here)
+
+
+def _arguments(
+    entrypoint: tuple[str, ...] | None, command: tuple[str, ...] | None, here: ServiceFacts
+) -> tuple[str, ...] | None:
+    """What is run; None where it takes the image to know. An entrypoint leaves the image's command out."""
+    if command is None:
+        command = here.own_command if entrypoint is None else ()
+    if entrypoint is None:
+        entrypoint = here.own_entrypoint
+    return None if entrypoint is None or command is None else (*entrypoint, *command)
 
 
 def _user(pair: Pair) -> Iterator[Row]:
@@ -202,9 +225,19 @@ def _asked(check: Healthcheck) -> str | None:
 
 def _probe(test: tuple[str, ...]) -> str:
     """A probe by HTTP as what it asks for, whatever asks; any other as its command."""
-    command = test[1] if test[:1] == ("CMD-SHELL",) and len(test) > 1 else shlex.join(test[1:])
+    command = _script(test)
     found = _URL.search(command)
     return f"GET :{found[1] or 80}{found[2] or '/'}" if found else command
+
+
+def _script(test: tuple[str, ...]) -> str:
+    """A probe's command; where a shell runs it, what the shell is given."""
+    match test:
+        case ("CMD-SHELL", script, *_):
+            return script
+        case ("CMD", shell, "-c", script) if shell.rpartition("/")[2] == "sh":
+            return script
+    return shlex.join(test[1:])
 
 
 def _limits(pair: Pair) -> Iterator[Row]:
