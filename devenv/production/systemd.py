@@ -192,17 +192,17 @@ def _specified(word: line.Word, unit: Unit) -> line.Word:
 
 
 def _environment(unit: Unit, env_files: EnvFiles, problems: list[Problem]) -> dict[str, str]:
-    """What `Environment=` and the files of `EnvironmentFile=` that are here set."""
+    """What `Environment=` sets, overridden by the files of `EnvironmentFile=` that are here."""
     found: dict[str, str] = {}
-    for pieces in unit.values["Service", "EnvironmentFile"]:
-        path = Said(pieces[0].text.strip().removeprefix("-"), pieces[0].at)
-        variables, _ = env_files.read([path])
-        found |= {variable.name: variable.value or "" for variable in variables}
     for pieces in unit.values["Service", "Environment"]:
         for word in _words(pieces, problems):
             name, given, value = word.text.partition("=")
             if given:
                 found[name] = value
+    for pieces in unit.values["Service", "EnvironmentFile"]:
+        path = Said(pieces[0].text.strip().removeprefix("-"), pieces[0].at)
+        variables, _ = env_files.read([path])
+        found |= {variable.name: variable.value or "" for variable in variables}
     return found
 
 

@@ -98,6 +98,21 @@ def test_variables_and_specifiers_of_the_unit_are_replaced() -> None:
     assert service.restart.value == "on-failure"
 
 
+def test_a_file_of_the_unit_overrides_what_the_unit_sets() -> None:
+    text = """\
+    [Service]
+    EnvironmentFile=/etc/shop/first.env
+    EnvironmentFile=-/etc/shop/second.env
+    Environment=TAG=1 "WORDS=of the unit" LEFT=alone
+    ExecStart=/usr/bin/docker run -e WORDS -e LEFT shop/app:${TAG}
+    """
+    files = {"first.env": "TAG=2\nWORDS=of the file\n", "second.env": "TAG=3\n"}
+    (service,) = read(text, "backend.service", **files).services
+    assert service.image
+    assert service.image.value == "shop/app:3"
+    assert environment(service) == {"WORDS": "of the file", "LEFT": "alone"}
+
+
 def test_an_env_file_beside_the_units_is_read_and_another_is_named() -> None:
     service = unit(
         "--env-file /etc/shop/app.env --env-file /etc/shop/secret.env img",
