@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from devenv.config.document import Position
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _ESCAPES = {
     "n": "\n", "t": "\t", "r": "\r", "s": " ", "a": "\a", "b": "\b", "f": "\f", "v": "\v",
 }  # fmt: skip
+_REFERENCE = re.compile(r"\$\{(\w+)\}|\A\$(\w+)\Z")
 
 
 class UnclosedQuoteError(ValueError):
@@ -26,10 +27,11 @@ class UnclosedQuoteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word of a command line, without its quotes."""
+    """One word of a command line, without its quotes; it is not known where it refers to an unknown name."""
 
     text: str
     at: Position
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,7 @@ def _quoted(text: str, start: int, places: Sequence[Position]) -> tuple[str, int
 
 def expanded(word: Word, variables: dict[str, str]) -> Word:
     """The word with `${NAME}` and a whole `$NAME` replaced, as systemd does it; unknown names stay as they are."""
-
-    def value(match: re.Match[str]) -> str:
-        return variables.get(match[1] or match[2], match[0])
-
-    text = re.sub(r"\$\{(\w+)\}|\A\$(\w+)\Z", value, word.text.replace("$$", "\0"))
-    return Word(text.replace("\0", "$"), word.at)
+    text = word.text.replace("$$", "\0")
+    is_known = all((match[1] or match[2]) in variables for match in _REFERENCE.finditer(text))
+    text = _REFERENCE.sub(lambda match: variables.get(match[1] or match[2], match[0]), text)
+    return replace(word, text=text.replace("\0", "$"), is_known=is_known)

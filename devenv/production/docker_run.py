@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from devenv.errors import Problem
@@ -18,6 +18,7 @@ from devenv.production.manifest import (
     MountKind,
     Said,
     Service,
+    Variable,
 )
 from devenv.production.quantities import cores, seconds, size
 
@@ -85,7 +86,7 @@ def _split_option(word: Word) -> list[tuple[str, Word | None]]:
     """The options that one word holds, with what is glued to the last of them."""
     if word.text.startswith("--"):
         name, given, value = word.text[2:].partition("=")
-        return [(_SAME.get(name, name), Word(value, word.at) if given else None)]
+        return [(_SAME.get(name, name), replace(word, text=value) if given else None)]
     found: list[tuple[str, Word | None]] = []
     letters = word.text[1:]
     while letters:
@@ -96,7 +97,7 @@ def _split_option(word: Word) -> list[tuple[str, Word | None]]:
             )
             continue
         value = letters.removeprefix("=")
-        found.append((_SHORT.get(letter, letter), Word(value, word.at) if value else None))
+        found.append((_SHORT.get(letter, letter), replace(word, text=value) if value else None))
         break
     return found
 
@@ -125,12 +126,12 @@ class _Reading:
         entrypoint = options.last("entrypoint")
         network = options.last("network")
         named, unread = self.env_files.read(Said(word.text, word.at) for word in given["env-file"])
-        variables = (short_forms.variable(word.text, word.at) for word in given["env"])
+        variables = map(_variable, given["env"])
         labels = [word.text.partition("=") for word in given["label"]]
         return Service(
             name=said.value.removesuffix(".service") if said else name,  # `--name %n` is a usual form
             at=at,
-            image=Said(image.text, image.at),
+            image=Said(image.text, image.at) if image.is_known else None,
             role=next((value for label, _, value in labels if label == ROLE_LABEL), None),
             entrypoint=Said(tuple(filter(None, [entrypoint.value])), entrypoint.at) if entrypoint else None,
             command=Said(tuple(word.text for word in arguments), arguments[0].at) if arguments else None,
@@ -211,6 +212,11 @@ class _Reading:
 
     def _problem(self, at: Position, option: str, text: str) -> None:
         self.problems.append(Problem(str(at), f"--{option}", text))
+
+
+def _variable(word: Word) -> Variable:
+    found = short_forms.variable(word.text, word.at)
+    return found if word.is_known else replace(found, value=None)
 
 
 def _whole(text: str) -> int | None:

@@ -14,7 +14,7 @@ from devenv.production.docker_run import read_docker_run
 from devenv.production.manifest import Manifest, Said, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from devenv.production.env_files import EnvFiles
 
@@ -144,7 +144,8 @@ def _service(unit: Unit, env_files: EnvFiles, problems: list[Problem]) -> Servic
             service = read_docker_run(unit.stem, words[start:], at, env_files, problems)
             if service is None:
                 return None
-            return _with_unit(service, unit, variables)
+            unknown = {word.at for word in words if not word.is_known}
+            return _with_unit(service, unit, variables, unknown)
     return None
 
 
@@ -188,7 +189,7 @@ def _specified(word: line.Word, unit: Unit) -> line.Word:
         "i": unit.instance or "", "I": unit.instance or "",
     }  # fmt: skip
     text = re.sub(r"%([%nNpPiI])", lambda match: values[match[1]], word.text)
-    return line.Word(text, word.at)
+    return replace(word, text=text)
 
 
 def _environment(unit: Unit, env_files: EnvFiles, problems: list[Problem]) -> dict[str, str]:
@@ -206,10 +207,15 @@ def _environment(unit: Unit, env_files: EnvFiles, problems: list[Problem]) -> di
     return found
 
 
-def _with_unit(service: Service, unit: Unit, variables: Mapping[str, str]) -> Service:
-    """The service with what the unit around it says: values that `-e NAME` passes on, and `Restart=`."""
+def _with_unit(
+    service: Service, unit: Unit, variables: Mapping[str, str], unknown: Container[Position]
+) -> Service:
+    """The service with what the unit around it says: values that `-e NAME` passes on, and `Restart=`.
+
+    What stands in a word that is not known stays so, whatever else the unit sets by that name.
+    """
     environment = tuple(
-        replace(one, value=variables[one.name]) if one.value is None and one.name in variables else one
+        replace(one, value=variables.get(one.name)) if one.value is None and one.at not in unknown else one
         for one in service.environment
     )
     restart = service.restart

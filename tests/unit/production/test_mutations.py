@@ -132,6 +132,7 @@ HARMLESS = (
     Mutation("backend", "app-backend:latest", "app-backend"),
     Mutation("frontend", "app-frontend:latest\n", "app-frontend:latest nginx\n", compose=("app-frontend:latest\n", "app-frontend:latest\n  command: [nginx]\n")),
     Mutation("backend", "-e LANGUAGE=sv", "-e LANGUAGE", compose=("- LANGUAGE=sv", "- LANGUAGE")),
+    Mutation("backend", "-e LANGUAGE=sv", "-e LANGUAGE=${LANGUAGE}", compose=("- LANGUAGE=sv", "- LANGUAGE=${LANGUAGE}")),
     Mutation("taskrunner", f"{REPORTS}:ro", REPORTS),
 )  # fmt: skip
 """Other words for the same thing."""

@@ -113,6 +113,29 @@ def test_a_file_of_the_unit_overrides_what_the_unit_sets() -> None:
     assert environment(service) == {"WORDS": "of the file", "LEFT": "alone"}
 
 
+def test_a_reference_that_is_not_known_leaves_the_value_unknown() -> None:
+    text = """\
+    [Service]
+    Environment=LANGUAGE=sv KNOWN=yes
+    EnvironmentFile=/etc/shop/not-here.env
+    ExecStart=/usr/bin/docker run -e LANGUAGE=${OTHER} -eA=1${B} --env=C=${D} -e E=${KNOWN} -e KNOWN \\
+      -e F=$${LITERAL} -e G=$H --user 1000 ${REGISTRY}/app:7 serve
+    """
+    (service,) = read(text, "backend.service").services
+    assert service.image is None
+    assert environment(service) == {
+        "LANGUAGE": None,
+        "A": None,
+        "C": None,
+        "E": "yes",
+        "KNOWN": "yes",
+        "F": "${LITERAL}",
+        "G": "$H",
+    }
+    assert service.command
+    assert service.command.value == ("serve",)
+
+
 def test_an_env_file_beside_the_units_is_read_and_another_is_named() -> None:
     service = unit(
         "--env-file /etc/shop/app.env --env-file /etc/shop/secret.env img",
