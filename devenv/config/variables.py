@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -111,13 +112,28 @@ def _resolve(reference: str, variables: Mapping[str, str], depth: int) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a `.env` file; `value` is None for a name without `=`, which the environment sets."""
+
+    name: str
+    value: str | None = field(repr=False)
+    offset: int
+    """Where the name begins."""
+
+
 def parse_env_file(text: str) -> tuple[dict[str, str], list[VariableError]]:
     """The entries of a `.env` file and every line that is none; values are taken literally.
 
     A name without `=` says that the environment sets it, as in Compose: it is no entry here.
     """
-    text = text.replace("\r\n", "\n")
-    entries: dict[str, str] = {}
+    entries, problems = env_entries(text.replace("\r\n", "\n"))
+    return {entry.name: entry.value for entry in entries if entry.value is not None}, problems
+
+
+def env_entries(text: str) -> tuple[list[Entry], list[VariableError]]:
+    """The same with the place of each entry in the text, which has no CRLF; names without `=` are among them."""
+    entries: list[Entry] = []
     problems: list[VariableError] = []
     at = 0
     while at < len(text):
@@ -125,17 +141,16 @@ def parse_env_file(text: str) -> tuple[dict[str, str], list[VariableError]]:
             at = max(blank.end(), at + 1)
             continue
         try:
-            name, value, at = _entry(text, at)
+            entry, at = _entry(text, at)
         except VariableError as problem:
             problems.append(problem)
             at = text.find("\n", at) + 1 or len(text)
         else:
-            if value is not None:
-                entries[name] = value
+            entries.append(entry)
     return entries, problems
 
 
-def _entry(text: str, start: int) -> tuple[str, str | None, int]:
+def _entry(text: str, start: int) -> tuple[Entry, int]:
     head = _ENTRY.match(text, start)
     if head is None:
         raise VariableError("expected NAME=value", offset=start)
@@ -156,7 +171,7 @@ def _entry(text: str, start: int) -> tuple[str, str | None, int]:
     rest = _REST.match(text, at)
     if rest is None:
         raise VariableError("expected NAME=value and nothing behind it", offset=at)
-    return head["name"], value, rest.end()
+    return Entry(head["name"], value, head.start("name")), rest.end()
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from devenv.production import compose_forms as forms
 from devenv.production import short_forms
+from devenv.production.env_files import as_compose, as_docker
 from devenv.production.manifest import (
     ROLE_LABEL,
     Healthcheck,
@@ -128,13 +129,19 @@ class _Reading:
         node = self.node.get("env_file")
         if node is None:
             return (), ()
-        paths = []
+        found: list[Variable] = []
+        unread: list[Said[str]] = []
         for item in node.items() if isinstance(node.raw, list) else [node]:
             path = item.get("path") if isinstance(item.raw, dict) else item
             text = path.text() if path else None
-            if text is not None:
-                paths.append(Said(text, item.at))
-        return self.env_files.read(paths)
+            if text is None:
+                continue
+            form = item.text_of("format") if isinstance(item.raw, dict) else None
+            grammar = as_docker if form and form.value == "raw" else as_compose
+            variables, missing = self.env_files.read([Said(text, item.at)], grammar)
+            found += variables
+            unread += missing
+        return tuple(found), tuple(unread)
 
     def _mounts(self) -> list[Mount | None]:
         mounts = [forms.mount(item) for item in self.node.list_of("volumes")]

@@ -10,6 +10,7 @@ from devenv.errors import Problem
 from devenv.production import short_forms
 from devenv.production.command_line import Word
 from devenv.production.compose_forms import last_of_each
+from devenv.production.env_files import as_docker
 from devenv.production.manifest import (
     ROLE_LABEL,
     Healthcheck,
@@ -125,7 +126,8 @@ class _Reading:
         said = options.last("name")
         entrypoint = options.last("entrypoint")
         network = options.last("network")
-        named, unread = self.env_files.read(Said(word.text, word.at) for word in given["env-file"])
+        paths = (Said(word.text, word.at) for word in given["env-file"])
+        named, unread = self.env_files.read(paths, as_docker)
         variables = map(_variable, given["env"])
         labels = [word.text.partition("=") for word in given["label"]]
         return Service(

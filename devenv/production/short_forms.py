@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from devenv.production.manifest import Link, Mount, MountKind, Port, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from devenv.config.document import Position
 
 PORT_FORM = "[ADDRESS:][PUBLISHED:]TARGET[/PROTOCOL], such as 8000:8000"
@@ -76,11 +74,3 @@ def variable(text: str, at: Position) -> Variable:
     """`NAME=value`, or `NAME` alone, which says that the value comes from elsewhere."""
     name, given, value = text.partition("=")
     return Variable(name, value if given else None, at)
-
-
-def env_file(text: str, file: str, position: type[Position]) -> Iterator[Variable]:
-    """The entries of a file for `--env-file`: one `NAME=value` per line, literally."""
-    for number, line in enumerate(text.splitlines(), 1):
-        entry = line.lstrip()
-        if entry and not entry.startswith(("#", ";")):
-            yield variable(entry, position(file, number, len(line) - len(entry) + 1))

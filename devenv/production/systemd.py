@@ -11,6 +11,7 @@ from devenv.config.document import Position
 from devenv.errors import Problem
 from devenv.production import command_line as line
 from devenv.production.docker_run import read_docker_run
+from devenv.production.env_files import as_systemd
 from devenv.production.manifest import Manifest, Said, Service
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _environment(unit: Unit, env_files: EnvFiles, problems: list[Problem]) -> di
                 found[name] = value
     for pieces in unit.values["Service", "EnvironmentFile"]:
         path = Said(pieces[0].text.strip().removeprefix("-"), pieces[0].at)
-        variables, _ = env_files.read([path])
+        variables, _ = env_files.read([path], as_systemd)
         found |= {variable.name: variable.value or "" for variable in variables}
     return found
 

@@ -182,6 +182,27 @@ def test_merged_mappings_and_an_env_file_beside_it() -> None:
     assert [said.value for said in service.env_files] == ["secret.env"]
 
 
+def test_an_env_file_is_read_as_compose_reads_it() -> None:
+    text = "services: {backend: {image: b, env_file: app.env}}"
+    file = "# c\r\nA=\"x y\" # why\r\n\r\n  export B='5$ #'\r\nC=z # why\r\nD\r\n?\r\nE=\r\n"
+    (service,) = read(text, **{"app.env": file}).services
+    assert environment(service) == {"A": "x y", "B": "5$ #", "C": "z", "D": None, "E": ""}
+    assert [str(variable.at) for variable in service.environment] == [
+        "app.env:2:1",
+        "app.env:4:10",
+        "app.env:5:1",
+        "app.env:6:1",
+        "app.env:8:1",
+    ]
+
+
+def test_an_env_file_in_raw_form_is_taken_literally() -> None:
+    text = "services: {backend: {image: b, env_file: [{path: app.env, format: raw}, {path: none.env}]}}"
+    (service,) = read(text, **{"app.env": "A='x' # y\n"}).services
+    assert environment(service) == {"A": "'x' # y"}
+    assert [said.value for said in service.env_files] == ["none.env"]
+
+
 def test_a_disabled_check_is_none() -> None:
     (service,) = read("services: {a: {image: b, healthcheck: {disable: true}}}").services
     assert service.healthcheck

@@ -113,6 +113,38 @@ def test_a_file_of_the_unit_overrides_what_the_unit_sets() -> None:
     assert environment(service) == {"WORDS": "of the file", "LEFT": "alone"}
 
 
+def test_a_file_of_the_unit_is_read_as_systemd_reads_it() -> None:
+    file = """\
+# a comment
+; another
+PLAIN = a b # no comment
+SINGLE='it is $HOME \\n'
+DOUBLE="say \\"x\\" \\$y \\n"
+LINES="one
+two"
+GOES_ON=one \\
+two
+ESCAPED=a\\\\b
+EMPTY=
+no setting
+export NEITHER=1
+"""
+    names = ("PLAIN", "SINGLE", "DOUBLE", "LINES", "GOES_ON", "ESCAPED", "EMPTY", "NEITHER")
+    run = " ".join(f"-e {name}" for name in names)
+    text = f"[Service]\nEnvironmentFile=/etc/shop/app.env\nExecStart=docker run {run} img\n"
+    (service,) = read(text, "backend.service", **{"app.env": file}).services
+    assert environment(service) == {
+        "PLAIN": "a b # no comment",
+        "SINGLE": "it is $HOME \\n",
+        "DOUBLE": 'say "x" $y \\n',
+        "LINES": "one\ntwo",
+        "GOES_ON": "one two",
+        "ESCAPED": "a\\b",
+        "EMPTY": "",
+        "NEITHER": None,
+    }
+
+
 def test_a_reference_that_is_not_known_leaves_the_value_unknown() -> None:
     text = """\
     [Service]
@@ -139,9 +171,9 @@ def test_a_reference_that_is_not_known_leaves_the_value_unknown() -> None:
 def test_an_env_file_beside_the_units_is_read_and_another_is_named() -> None:
     service = unit(
         "--env-file /etc/shop/app.env --env-file /etc/shop/secret.env img",
-        **{"app.env": "# c\nA=1\n\nB=x=y\nC\n"},
+        **{"app.env": "# c\nA='1' # d\n\nB=x=y\nC\n"},
     )
-    assert environment(service) == {"A": "1", "B": "x=y", "C": None}
+    assert environment(service) == {"A": "'1' # d", "B": "x=y", "C": None}, "Docker takes it literally"
     assert [str(variable.at) for variable in service.environment] == [
         "app.env:2:1",
         "app.env:4:1",
