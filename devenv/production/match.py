@@ -29,17 +29,42 @@ backend's image is called `backend-worker`."""
 
 
 def matched(services: Iterable[Service], here: Iterable[ServiceFacts]) -> dict[str, Service]:
-    """Production's service by the name of the one here; each is used once, the surest reason first."""
+    """Production's service by the name of the one here; each is used once, the surest reason first.
+
+    Words and images are shared: by them a process that stays is taken before one that ends.
+    """
     pairs: dict[str, Service] = {}
-    rest = list(services)
+    every = list(services)
     known = {service.name: service for service in here}
-    for find in (_by_label, _by_name, _by_words_of_name, _by_image):
-        for service in list(rest):
-            name = find(service, known)
-            if name is not None and name in known and name not in pairs:
-                pairs[name] = service
-                rest.remove(service)
+    lasting = [service for service in every if not _ends(service)]
+    ending = [service for service in every if _ends(service)]
+    for find, candidates in (
+        (_by_label, every),
+        (_by_name, every),
+        (_by_words_of_name, lasting),
+        (_by_image, lasting),
+        (_by_words_of_name, ending),
+        (_by_image, ending),
+    ):
+        used = {service.name for service in pairs.values()}
+        found = [(find(service, known), service) for service in candidates if service.name not in used]
+        for name, service in sorted(found, key=_is_unlikely):
+            if name is not None and name in known:
+                pairs.setdefault(name, service)
     return pairs
+
+
+def _ends(service: Service) -> bool:
+    """Whether it is no service but a job: a CronJob, or what is not started again, as a migration."""
+    return service.schedule is not None or (service.restart is not None and service.restart.value == "no")
+
+
+def _is_unlikely(found: tuple[str | None, Service]) -> bool:
+    """Whether it neither publishes a port nor is probed, though it would be one that others ask: no worker."""
+    name, service = found
+    check = service.healthcheck
+    is_probed = check is not None and check.test[:1] != ("NONE",)
+    return name != taskrunner.NAME and not service.ports and not is_probed
 
 
 def _by_label(service: Service, known: Mapping[str, ServiceFacts]) -> str | None:
