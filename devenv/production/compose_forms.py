@@ -14,17 +14,24 @@ if TYPE_CHECKING:
 
     from devenv.production.node import Node
 
-_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:?-)([^{}$]*))?[^}]*\}|(\w+))")
+_INSIDE = r"(?:[^{}]|\{[^{}]*\})*"
+_REFERENCE = re.compile(rf"\$(?:(\$)|\{{(\w++)(?:(:?-)({_INSIDE})|{_INSIDE})\}}|(\w+))")
 _FLAGS = {"true": True, "false": False}
 _KINDS = {"bind": MountKind.BIND, "npipe": MountKind.BIND, "tmpfs": MountKind.MEMORY}
 
 
 def substituted(text: str) -> str | None:
     """The text with `$$` as `$` and defaults in place of references; None where one has no default."""
-    matches = list(_REFERENCE.finditer(text))
-    if any(match[1] is None and match[3] is None for match in matches):
+    if any(_known(match) is None for match in _REFERENCE.finditer(text)):
         return None
-    return _REFERENCE.sub(lambda match: match[1] or match[4], text)
+    return _REFERENCE.sub(lambda match: _known(match) or "", text)
+
+
+def _known(match: re.Match[str]) -> str | None:
+    """What stands for a reference; its default may hold others."""
+    if match[1] is not None:
+        return "$"
+    return None if match[3] is None else substituted(match[4])
 
 
 def filled(text: str) -> str:
@@ -33,7 +40,7 @@ def filled(text: str) -> str:
 
 
 def _filling(match: re.Match[str]) -> str:
-    known: str | None = match[1] or match[4]
+    known = _known(match)
     if known is not None:
         return known
     return f"${{{match[2]}}}" if match[2] else match[0]

@@ -140,6 +140,25 @@ def test_a_volume_keeps_what_is_known_of_it(volume: str, expected: list[tuple[st
     assert [(one.source, one.target, one.kind) for one in service.mounts] == expected
 
 
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("shop:${TAG:-${VERSION:-7}}", "shop:7"),
+        ("shop:${TAG:-v${VERSION:-7}-$${X}}", "shop:v7-${X}"),
+        ("shop:${TAG:-$VERSION}", None),
+        ("shop:${TAG:-${VERSION}}", None),
+        ("shop:${TAG:?${VERSION:-7}}", None),
+        ("${REGISTRY-}shop:${TAG:-7}", "shop:7"),
+    ],
+)  # fmt: skip
+def test_a_default_may_hold_references(image: str, expected: str | None) -> None:
+    (service,) = read(
+        f"services: {{a: {{image: '{image}', volumes: ['${{A:-${{B:-./a}}}}:/a', '${{A:-$B}}:/b']}}}}"
+    ).services
+    assert (service.image and service.image.value) == expected
+    assert [(one.source, one.target) for one in service.mounts] == [("./a", "/a"), ("${A}", "/b")]
+
+
 def test_a_default_that_is_no_such_value_has_its_place() -> None:
     assert problems("services: {a: {image: b, scale: '${SCALE:-two}', mem_limit: '${MEMORY:-}'}}") == [
         'production.yaml:1:33: services.a.scale: expected a whole number, got "two"'
