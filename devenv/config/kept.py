@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from devenv.config.reference import Defaults
     from devenv.config.settings import Settings
 
-_REFERENCE = re.compile(rb"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_REFERENCE = re.compile(rb"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _SECTION, _TUPLE, _DICT = "section", "tuple", "dict"
 
 

@@ -51,11 +51,9 @@ def values_of(names: Collection[str], root: Path, environ: Mapping[str, str]) ->
 def named_files(definition: Mapping[str, Any], root: Path) -> tuple[Path, ...]:
     """The files that Compose reads for it; relative ones start from the project's folder."""
     names = [name for key in FILES for name in _listed(definition.get(key), "path")]
-    names += (
-        _listed(definition.get("extends"), "file")[:1]
-        if isinstance(definition.get("extends"), Mapping)
-        else []
-    )
+    extended = definition.get("extends")
+    if isinstance(extended, Mapping):  # else it is the name of a service
+        names += _listed(extended, "file")
     return tuple(root / Path(name).expanduser() for name in names if name and "$" not in name)
 
 

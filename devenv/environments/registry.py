@@ -69,6 +69,8 @@ class Registry:
 
 def is_another(folder: Path, worktree: str) -> bool:
     """Whether a folder exists, and is not the same one, which may have been remembered by a link."""
+    if str(folder) == worktree:  # as nearly always: nobody has to look
+        return False
     try:
         return folder.is_dir() and folder.resolve() != Path(worktree).resolve()
     except PermissionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,9 +48,10 @@ def _named(folder: Path) -> Iterator[Path]:
 
     below = _Below(folder, (), _rules(folder))
     for path in sorted({folder / DOCKERFILE} | named(folder / DOCKERFILE)):
-        if path.is_dir() and not path.is_symlink():
+        mode = path.lstat().st_mode
+        if S_ISDIR(mode):
             yield from below.files(path)
-        elif _is_copied(path):
+        elif _is_copied(mode):
             yield path
 
 
@@ -75,19 +77,30 @@ class _Below:
         for path in sorted(folder.iterdir()):
             if path.name in IGNORED or path in self.mapped:
                 continue
-            name = path.relative_to(self.context).as_posix()
-            # The builder takes the Dockerfile whatever the rules say.
-            is_out = self.rules is not None and name != DOCKERFILE and self.rules.keeps_out(name)
-            if path.is_symlink() or not path.is_dir():
-                if not is_out and _is_copied(path):
-                    yield path
-            elif not is_out:
+            mode = path.lstat().st_mode
+            if S_ISDIR(mode):
+                yield from self._folder(path)
+            elif _is_copied(mode) and not self._is_out(path):
+                yield path
+
+    def _folder(self, path: Path) -> Iterator[Path]:
+        if not self._is_out(path):
+            yield from self.files(path)
+        elif self.rules is not None and self.rules.may_keep_below(self._name(path)):
+            with suppress(PermissionError):  # what is kept out need not be read
                 yield from self.files(path)
-            elif self.rules is not None and self.rules.may_keep_below(name):
-                with suppress(PermissionError):  # what is kept out need not be read
-                    yield from self.files(path)
+
+    def _is_out(self, path: Path) -> bool:
+        """The builder takes the Dockerfile whatever the rules say."""
+        if self.rules is None:
+            return False
+        name = self._name(path)
+        return name != DOCKERFILE and self.rules.keeps_out(name)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.context).as_posix()
 
 
-def _is_copied(path: Path) -> bool:
+def _is_copied(mode: int) -> bool:
     """A socket or a pipe is not, and reading one would wait."""
-    return path.is_symlink() or path.is_file()
+    return S_ISREG(mode) or S_ISLNK(mode)

@@ -39,12 +39,13 @@ def fingerprint(folder: Path, *, without: Iterable[Path] = (), base: str = "") -
         ImageError: something in the folder cannot be read; its code is `recipe_unreadable`.
     """
     mapped = {path.resolve() for path in without}
+    context = folder.resolve()
     digest = hashlib.sha256(base.encode())
     try:
-        for path in inputs(folder.resolve(), mapped):
+        for path in inputs(context, mapped):
             executable = os.access(path, os.X_OK)
             content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
-            name = path.relative_to(folder.resolve()).as_posix()
+            name = path.relative_to(context).as_posix()
             digest.update(f"\0{name}\0{executable:d}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
             digest.update(content)
     except OSError as error:

@@ -133,7 +133,7 @@ def dry_run(session: Session, options: UpOptions) -> Plan:
         for choice in ports
         if choice.moved and memory.ports.get(choice.key) != choice.port
     )
-    builds = own_builds(services) if options.rebuild else ()
+    builds = _own_builds(services) if options.rebuild else ()
     return Plan((*image_steps, *port_steps, *builds, *plan.steps, *plan_orphans(project, observed)))
 
 
@@ -146,7 +146,7 @@ def seed_cause(observed: ObservedState, memory: Memory, project: Project) -> str
     return None if wanted in names else f"its volume {wanted} is gone"
 
 
-def own_builds(services: Iterable[Service]) -> tuple[Step, ...]:
+def _own_builds(services: Iterable[Service]) -> tuple[Step, ...]:
     """Steps for the user's own services that Compose builds when it is asked to; ours are built by `obtain`."""
     own = [one.name for one in services if one.raw is not None and one.raw.get("build") is not None]
     return tuple(Step(name, "build", ASKED) for name in own)
@@ -204,7 +204,7 @@ class _Desired:
             project=session.identity.project, ports=chosen, **remembered(session.shape, session.settings)
         )
         text = session.render(project, images, info)
-        builds = own_builds(services) if options.rebuild else ()
+        builds = _own_builds(services) if options.rebuild else ()
         return cls(info, project, services, images, ports, observed, seed, text, specs(text), builds)
 
 
