@@ -79,7 +79,8 @@ def spread(project: Project) -> Project:
 
 def _spread(service: Service) -> Service:
     if service.raw is not None:
-        return service
+        raw = {key: value for key, value in service.raw.items() if key != "ports"}
+        return replace(service, raw=MappingProxyType(raw))
     return replace(
         service,
         environment={name: value for name, value in service.environment.items() if name != "RELOAD"},

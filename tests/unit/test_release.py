@@ -61,6 +61,11 @@ def test_an_environment_for_several_machines_maps_nothing_of_this_one() -> None:
     assert shop.service("backend").environment["DEBUG"] == "1", "it is development, elsewhere"
 
 
+def test_in_an_environment_for_several_an_own_service_is_published_to_nobody() -> None:
+    shop = spread(project(services={"cache": {"image": "redis:7", "ports": ["6379:6379"]}}))
+    assert shop.service("cache").raw == {"image": "redis:7"}
+
+
 @pytest.mark.parametrize(
     ("given", "included", "expected"),
     [
